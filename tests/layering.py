@@ -104,7 +104,9 @@ def check(root):
             elif any(name == t or (t.endswith("/") and name.startswith(t)) for t in THIRD_PARTY):
                 if not any(name == t or (t.endswith("/") and name.startswith(t)) for t in third):
                     errors.append(f"{relative}:{number}: {folder} must not use {name}")
-    for header in sorted((root / "include").rglob("*.h")):
+    # The agent is the last user to arrive: before its main.cc a header may wait for whoever will include it.
+    complete = (root / "agent" / "main.cc").is_file()
+    for header in sorted((root / "include").rglob("*.h")) if complete else []:
         name = str(header.relative_to(root / "include"))
         module = name.split("/")[1]
         if module == "base":
