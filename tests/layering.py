@@ -31,6 +31,8 @@ TABLE = {
     "plugins": ({"base", "netlink", "ipam", "plugins"}, {"fmt/", "nlohmann/"}),
     "cli": ({"base", "ipam", "cli", "control"}, {"fmt/", "nlohmann/", "CLI/"}),
 }
+# The values that all BGP folders speak; unlike the rest of include/towpath/bgp they lie below bgp/wire.
+BGP_VALUES = {"family.h", "path_attributes.h", "config.h"}
 # Their headers hold the values that cross the control socket; both agent/ and cli/ speak it.
 HEADER_ONLY_MODULES = {"control": {"base", "control"}}
 THIRD_PARTY = ("fmt/", "netlink/", "libmnl/", "libnftnl/", "lmdb.h", "nlohmann/", "boost/", "openssl/", "yaml-cpp/",
@@ -53,7 +55,7 @@ def included_folder(root, source, quote, name):
     if name.startswith("towpath/"):
         parts = name.split("/")
         if parts[1] == "bgp":
-            return "bgp"
+            return "bgp/wire" if parts[2] in BGP_VALUES else "bgp"
         return parts[1]
     if quote == "<":
         return None
