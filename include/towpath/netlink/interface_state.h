@@ -1,0 +1,28 @@
+// Addresses and neighbours of one interface, as values and as the kernel has them.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <vector>
+
+#include "towpath/base/error.h"
+#include "towpath/base/ids.h"
+#include "towpath/base/mac_address.h"
+#include "towpath/base/prefix.h"
+#include "towpath/netlink/netlink_socket.h"
+
+namespace towpath::netlink {
+
+struct Neighbour {
+  IpAddress address{};
+  MacAddress mac{};
+  bool permanent = false;
+  friend auto operator<=>(const Neighbour&, const Neighbour&) = default;
+};
+
+// Both families; IPv6 link-local addresses that the kernel made itself are included.
+Result<std::vector<InterfaceAddress>> dump_addresses(NetlinkSocket& socket, IfIndex device);
+// Both families, entries with a known MAC address only.
+Result<std::vector<Neighbour>> dump_neighbours(NetlinkSocket& socket, IfIndex device);
+
+}  // namespace towpath::netlink

@@ -1,0 +1,62 @@
+// A netlink socket: it stays in the network namespace in which it was opened, whatever the thread does later.
+//
+// Model
+//   The kernel answers a request before send() returns, so a receive() after it never waits. Strict checking
+//   is on (a filter the kernel does not know is refused, not ignored), extended acknowledgements are on (a
+//   refusal says why), and the refused request is not sent back.
+//
+// Ownership: one thread at a time. Failure: Error with errno; from the kernel's answers also its extended
+// text.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "towpath/base/error.h"
+#include "towpath/base/unique_fd.h"
+
+namespace towpath::netlink {
+
+struct MessageView;
+
+class NetlinkSocket {
+ public:
+  // In the network namespace of the calling thread, for rtnetlink or, with NETLINK_NETFILTER, for nf_tables.
+  // `receive_buffer` is how many bytes of answers and notifications the kernel may queue.
+  static Result<NetlinkSocket> open(int protocol = 0 /* NETLINK_ROUTE */, int receive_buffer = 1 << 20);
+
+  int fd() const { return fd_.get(); }
+  std::uint32_t next_sequence() { return ++sequence_; }
+
+  // Whole messages, in one system call.
+  Status send(std::span<const std::byte> messages);
+  // One datagram; the span is valid until the next call. kUnavailable with ENOBUFS: the kernel dropped
+  // answers or notifications. kUnavailable with EAGAIN: nothing there (only with `wait` false).
+  Result<std::span<const std::byte>> receive(bool wait = true);
+
+  // Sends a dump request (its sequence number is in it) and calls `visit` for each object. When the kernel
+  // says that objects changed during the dump, calls `restart` and begins again; kUnavailable when that does
+  // not end. `what` names the dump in errors: "dump links".
+  Status dump(std::span<std::byte> request, const char* what, const std::function<void()>& restart,
+              const std::function<void(const MessageView&)>& visit);
+
+  // The address the kernel gave this socket; notifications carry it when this socket caused them.
+  Result<std::uint32_t> port_id() const;
+  // Subscribes to a multicast group (RTNLGRP_*).
+  Status join(std::uint32_t group);
+
+ private:
+  explicit NetlinkSocket(UniqueFd fd);
+  enum class DumpEnd { kComplete, kInterrupted };
+  Result<DumpEnd> dump_once(std::span<const std::byte> request, const char* what,
+                            const std::function<void(const MessageView&)>& visit);
+
+  UniqueFd fd_;
+  std::uint32_t sequence_ = 0;
+  std::unique_ptr<std::byte[]> buffer_;
+};
+
+}  // namespace towpath::netlink
