@@ -1,0 +1,124 @@
+#include "agent/control/parse_request.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+
+namespace towpath::agent {
+namespace {
+
+using control::Code;
+using control::Command;
+using control::Request;
+using control::RouteTable;
+using nlohmann::json;
+
+std::unexpected<ControlFailure> refuse(Code code, std::string message) {
+  return std::unexpected(ControlFailure{code, std::move(message)});
+}
+
+template <class Table>
+std::string words(const Table& table) {
+  std::string out;
+  for (const auto& [word, value] : table) out += out.empty() ? std::string(word) : fmt::format(", {}", word);
+  return out;
+}
+
+// The first key of `object` that is not among `known`.
+std::optional<std::string> unknown_key(const json& object, std::initializer_list<std::string_view> known) {
+  for (const auto& [key, value] : object.items()) {
+    if (std::ranges::find(known, key) == known.end()) return key;
+  }
+  return std::nullopt;
+}
+
+// The version first: what else stands in a request of another version is not ours to judge.
+std::expected<json, ControlFailure> parse_envelope(std::string_view line) {
+  json document = json::parse(line, nullptr, false);
+  if (document.is_discarded()) return refuse(Code::kMalformed, "the request is not valid JSON");
+  if (!document.is_object()) return refuse(Code::kMalformed, "the request is not a JSON object");
+  const auto version = document.find("v");
+  if (version == document.end() || !version->is_number_integer()) {
+    return refuse(Code::kMalformed, "v: the protocol version, a number, is missing");
+  }
+  if (*version != control::kProtocolVersion) {
+    return refuse(Code::kWrongVersion, fmt::format("v: value '{}': this agent speaks version {}",
+                                                   version->dump(), control::kProtocolVersion));
+  }
+  if (const auto key = unknown_key(document, {"v", "command", "arguments"})) {
+    return refuse(Code::kMalformed, fmt::format("{}: unknown key; known are v, command, arguments", *key));
+  }
+  return document;
+}
+
+std::expected<control::RouteQuery, ControlFailure> parse_route_query(const json& arguments) {
+  control::RouteQuery query;
+  for (const auto& [key, value] : arguments.items()) {
+    const auto bad = [&](std::string_view reason) {
+      return refuse(Code::kBadArgument,
+                    fmt::format("{}: value '{}': {}", key,
+                                value.is_string() ? value.get<std::string>() : value.dump(), reason));
+    };
+    if (!value.is_string()) return bad("must be a string");
+    const auto& text = value.get_ref<const std::string&>();
+    if (key == "table") {
+      const auto table = value_for(control::kRouteTables, text);
+      if (!table) return bad("must be one of " + words(control::kRouteTables));
+      query.table = *table;
+    } else if (key == "peer") {
+      query.peer = text;
+    } else if (key == "prefix") {
+      const auto prefix = Prefix::parse(text);
+      if (!prefix) return bad(prefix.error().message);
+      query.prefix = *prefix;
+    } else if (key == "address") {
+      const auto address = IpAddress::parse(text);
+      if (!address) return bad(address.error().message);
+      query.address = *address;
+    } else {
+      return refuse(Code::kBadArgument,
+                    fmt::format("{}: unknown argument; routes takes table, peer, prefix, address", key));
+    }
+  }
+  if (query.peer && (query.table == RouteTable::kKernel || query.table == RouteTable::kDiff)) {
+    return refuse(Code::kBadArgument,
+                  fmt::format("peer: value '{}': kernel routes do not belong to a peer", *query.peer));
+  }
+  return query;
+}
+
+}  // namespace
+
+std::expected<Request, ControlFailure> parse_request(std::string_view line) {
+  const auto document = parse_envelope(line);
+  if (!document) return std::unexpected(document.error());
+
+  const auto command = document->find("command");
+  if (command == document->end() || !command->is_string()) {
+    return refuse(Code::kMalformed, "command: a string, is missing");
+  }
+  const auto& name = command->get_ref<const std::string&>();
+  const auto known = value_for(control::kCommands, name);
+  if (!known) {
+    return refuse(Code::kUnknownCommand,
+                  fmt::format("command: value '{}': must be one of {}", name, words(control::kCommands)));
+  }
+  const auto given = document->find("arguments");
+  const json arguments = given == document->end() ? json::object() : *given;
+  if (!arguments.is_object()) return refuse(Code::kMalformed, "arguments: must be an object");
+
+  Request request{*known, {}};
+  if (*known == Command::kRoutes) {
+    auto query = parse_route_query(arguments);
+    if (!query) return std::unexpected(std::move(query.error()));
+    request.routes = *std::move(query);
+  } else if (!arguments.empty()) {
+    return refuse(Code::kBadArgument,
+                  fmt::format("{}: unknown argument; {} takes none", arguments.begin().key(), name));
+  }
+  return request;
+}
+
+}  // namespace towpath::agent

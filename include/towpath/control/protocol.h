@@ -1,0 +1,92 @@
+// The control socket's protocol: what towpathd answers and towpathctl asks. docs/control-protocol.md is its
+// reference.
+//
+// One JSON document a line over a Unix stream socket. A request names the protocol version, a command and its
+// arguments; the reply is any number of row lines and exactly one end line, or one error line. JSON itself is
+// the business of the two ends; here are the values and the names.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "towpath/base/address.h"
+#include "towpath/base/prefix.h"
+
+namespace towpath::control {
+
+inline constexpr int kProtocolVersion = 1;
+inline constexpr const char* kDefaultSocketPath = "/run/towpath/towpathd.sock";
+// Bytes of a request line, its newline included.
+inline constexpr std::size_t kLongestRequest = 64 * 1024;
+
+// The class is the first digit: 1 a row, 2 the end, 4 the request is wrong, 5 the agent cannot.
+enum class Code : std::uint16_t {
+  kRow = 100,
+  kEnd = 200,
+  kMalformed = 400,       // no JSON object, or keys that do not belong there
+  kNotFound = 404,        // names a peer that is not configured
+  kUnknownCommand = 405,  // no such command, in this version at least
+  kTooLong = 413,         // the request line is over kLongestRequest; the connection ends
+  kBadArgument = 422,     // the command does not take this argument, or not this value
+  kWrongVersion = 426,    // the agent speaks another protocol version
+  kInternal = 500,        // a failure on the agent's side
+  kBusy = 503,            // too many clients; the connection ends
+};
+
+enum class Command : std::uint8_t { kVersion, kStatus, kPeers, kRoutes };
+inline constexpr std::array<std::pair<std::string_view, Command>, 4> kCommands{
+    {{"version", Command::kVersion},
+     {"status", Command::kStatus},
+     {"peers", Command::kPeers},
+     {"routes", Command::kRoutes}}};
+
+enum class RouteTable : std::uint8_t { kLocRib, kAdjRibIn, kAdjRibOut, kKernel, kDiff };
+inline constexpr std::array<std::pair<std::string_view, RouteTable>, 5> kRouteTables{
+    {{"loc-rib", RouteTable::kLocRib},
+     {"adj-rib-in", RouteTable::kAdjRibIn},
+     {"adj-rib-out", RouteTable::kAdjRibOut},
+     {"kernel", RouteTable::kKernel},
+     {"diff", RouteTable::kDiff}}};
+
+// Which routes of a table. All filters that are set must match.
+struct RouteQuery {
+  RouteTable table = RouteTable::kLocRib;
+  std::optional<std::string> peer{};   // by name; not for kernel and diff
+  std::optional<Prefix> prefix{};      // this prefix and all inside it
+  std::optional<IpAddress> address{};  // all prefixes that contain it
+  friend bool operator==(const RouteQuery&, const RouteQuery&) = default;
+
+  bool matches(const Prefix& candidate) const {
+    return (!prefix || prefix->contains(candidate)) && (!address || candidate.contains(*address));
+  }
+};
+
+struct Request {
+  Command command = Command::kVersion;
+  RouteQuery routes;  // of kRoutes
+  friend bool operator==(const Request&, const Request&) = default;
+};
+
+// The word of a value in one of the tables above.
+template <class Table, class T>
+constexpr std::string_view word_for(const Table& table, T value) {
+  for (const auto& [word, candidate] : table) {
+    if (candidate == value) return word;
+  }
+  return "";
+}
+template <class T, std::size_t N>
+constexpr std::optional<T> value_for(const std::array<std::pair<std::string_view, T>, N>& table,
+                                     std::string_view word) {
+  for (const auto& [candidate, value] : table) {
+    if (candidate == word) return value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace towpath::control

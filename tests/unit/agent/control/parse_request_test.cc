@@ -1,0 +1,95 @@
+#include "agent/control/parse_request.h"
+
+#include <gtest/gtest.h>
+
+namespace towpath::agent {
+namespace {
+
+using control::Code;
+using control::Command;
+using control::RouteTable;
+
+TEST(ParseRequest, TakesEveryCommand) {
+  for (const auto& [word, command] : control::kCommands) {
+    const auto request = parse_request(R"({"v":1,"command":")" + std::string(word) + R"("})");
+    ASSERT_TRUE(request.has_value()) << word;
+    EXPECT_EQ(request->command, command);
+  }
+}
+
+TEST(ParseRequest, TakesTheArgumentsOfRoutes) {
+  const auto request = parse_request(
+      R"({"v":1,"command":"routes","arguments":{"table":"adj-rib-in","peer":"b","prefix":"10.0.0.0/8","address":"10.1.2.3"}})");
+  ASSERT_TRUE(request.has_value()) << request.error().message;
+  EXPECT_EQ(request->routes.table, RouteTable::kAdjRibIn);
+  EXPECT_EQ(request->routes.peer, "b");
+  EXPECT_EQ(request->routes.prefix, *Prefix::parse("10.0.0.0/8"));
+  EXPECT_EQ(request->routes.address, *IpAddress::parse("10.1.2.3"));
+  for (const auto& [word, table] : control::kRouteTables) {
+    const auto one =
+        parse_request(R"({"v":1,"command":"routes","arguments":{"table":")" + std::string(word) + R"("}})");
+    ASSERT_TRUE(one.has_value()) << word;
+    EXPECT_EQ(one->routes.table, table);
+  }
+}
+
+TEST(ParseRequest, RefusesWithCodeAndReason) {
+  struct Row {
+    const char* line;
+    Code code;
+    const char* message;
+  };
+  const Row rows[] = {
+      {"", Code::kMalformed, "the request is not valid JSON"},
+      {"{", Code::kMalformed, "the request is not valid JSON"},
+      {"{} x", Code::kMalformed, "the request is not valid JSON"},
+      {"\xFF", Code::kMalformed, "the request is not valid JSON"},
+      {"[]", Code::kMalformed, "the request is not a JSON object"},
+      {"{}", Code::kMalformed, "v: the protocol version, a number, is missing"},
+      {R"({"v":"1"})", Code::kMalformed, "v: the protocol version, a number, is missing"},
+      {R"({"v":2,"new":true})", Code::kWrongVersion, "v: value '2': this agent speaks version 1"},
+      {R"({"v":1})", Code::kMalformed, "command: a string, is missing"},
+      {R"({"v":1,"command":7})", Code::kMalformed, "command: a string, is missing"},
+      {R"({"v":1,"command":"peers","args":{}})", Code::kMalformed,
+       "args: unknown key; known are v, command, arguments"},
+      {R"({"v":1,"command":"reboot"})", Code::kUnknownCommand,
+       "command: value 'reboot': must be one of version, status, peers, routes"},
+      {R"({"v":1,"command":"peers","arguments":[]})", Code::kMalformed, "arguments: must be an object"},
+      {R"({"v":1,"command":"peers","arguments":{"x":1}})", Code::kBadArgument,
+       "x: unknown argument; peers takes none"},
+      {R"({"v":1,"command":"routes","arguments":{"tables":"x"}})", Code::kBadArgument,
+       "tables: unknown argument; routes takes table, peer, prefix, address"},
+      {R"({"v":1,"command":"routes","arguments":{"table":"fib"}})", Code::kBadArgument,
+       "table: value 'fib': must be one of loc-rib, adj-rib-in, adj-rib-out, kernel, diff"},
+      {R"({"v":1,"command":"routes","arguments":{"table":1}})", Code::kBadArgument,
+       "table: value '1': must be a string"},
+      {R"({"v":1,"command":"routes","arguments":{"prefix":"10.0.0.1/8"}})", Code::kBadArgument,
+       "prefix: value '10.0.0.1/8': '10.0.0.1/8' has bits set beyond its length; the network is 10.0.0.0/8"},
+      {R"({"v":1,"command":"routes","arguments":{"address":"x"}})", Code::kBadArgument,
+       "address: value 'x': 'x' is not an IP address"},
+      {R"({"v":1,"command":"routes","arguments":{"table":"kernel","peer":"b"}})", Code::kBadArgument,
+       "peer: value 'b': kernel routes do not belong to a peer"},
+  };
+  for (const Row& row : rows) {
+    const auto request = parse_request(row.line);
+    ASSERT_FALSE(request.has_value()) << row.line;
+    EXPECT_EQ(static_cast<int>(request.error().code), static_cast<int>(row.code)) << row.line;
+    EXPECT_EQ(request.error().message, row.message) << row.line;
+  }
+}
+
+TEST(RouteQuery, MatchesWhatLiesInsideThePrefixAndAroundTheAddress) {
+  control::RouteQuery inside{.prefix = *Prefix::parse("10.64.0.0/16")};
+  EXPECT_TRUE(inside.matches(*Prefix::parse("10.64.0.0/16")));
+  EXPECT_TRUE(inside.matches(*Prefix::parse("10.64.1.0/26")));
+  EXPECT_FALSE(inside.matches(*Prefix::parse("10.0.0.0/8")));
+  EXPECT_FALSE(inside.matches(*Prefix::parse("fd00::/64")));
+  control::RouteQuery around{.address = *IpAddress::parse("10.64.1.5")};
+  EXPECT_TRUE(around.matches(*Prefix::parse("10.64.1.0/26")));
+  EXPECT_TRUE(around.matches(*Prefix::parse("0.0.0.0/0")));
+  EXPECT_FALSE(around.matches(*Prefix::parse("::/0")));
+  EXPECT_FALSE(around.matches(*Prefix::parse("10.64.2.0/26")));
+}
+
+}  // namespace
+}  // namespace towpath::agent
