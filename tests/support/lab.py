@@ -357,7 +357,7 @@ class Container:
 
     def __init__(self, host, name):
         self.host, self.lab, self.name = host, host.lab, name
-        self.netns = f"{host.lab.prefix}{name}" if name.startswith(host.name) else f"{host.netns}-{name}"
+        self.netns = f"{host.lab.prefix}{name}"  # so the name is unique in the laboratory, not only on the host
         self.path = str(NETNS_DIR / self.netns)
         self.id = f"{host.name}-{name}-{os.getpid()}"
         self.result = None
@@ -677,6 +677,11 @@ class Lab:
 
     def _set_port(self, name, state):
         run("ip", "netns", "exec", self.switch, "bridge", "link", "set", "dev", name, "state", state)
+
+    def leave_running(self):
+        """Gives everything up to remove_named(): close() will take nothing away."""
+        self._closed = True
+        atexit.unregister(self.close)
 
     def close(self):
         """Takes everything away. Safe to call twice."""
