@@ -1,7 +1,7 @@
 // Runs programs and measures each from just before it is spawned to the moment its end is known.
 //
-// Runners in scripting languages add milliseconds and noise to what takes half a millisecond; here the cost is that of
-// posix_spawn (vfork) and waitid.
+// Runners in scripting languages add milliseconds and noise to what takes half a millisecond; here the cost
+// is that of posix_spawn (vfork) and waitid.
 //
 // usage: spawn_timer CONCURRENCY < jobs.json > results.json
 //   jobs:    [{"argv": [...], "env": ["NAME=value", ...], "stdin": "..."}]
@@ -56,7 +56,8 @@ void prepare(Job& job) {
   int in[2];
   int out[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) fail("pipe2");
-  if (write(in[1], job.input.data(), job.input.size()) != static_cast<ssize_t>(job.input.size())) fail("write");
+  if (write(in[1], job.input.data(), job.input.size()) != static_cast<ssize_t>(job.input.size()))
+    fail("write");
   close(in[1]);
   job.stdin_read = in[0];
   job.stdout_read = out[0];
@@ -70,7 +71,8 @@ pid_t start(Job& job) {
   posix_spawn_file_actions_adddup2(&actions, job.stdout_write, 1);
   pid_t pid = -1;
   job.began = Clock::now();
-  if (posix_spawn(&pid, job.argv[0], &actions, nullptr, job.argv.data(), job.envp.data()) != 0) fail(job.argv[0]);
+  if (posix_spawn(&pid, job.argv[0], &actions, nullptr, job.argv.data(), job.envp.data()) != 0)
+    fail(job.argv[0]);
   posix_spawn_file_actions_destroy(&actions);
   return pid;
 }
