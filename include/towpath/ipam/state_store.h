@@ -1,0 +1,111 @@
+// StateStore: the state of this host's containers on disk: blocks, their bitmaps, and endpoint records.
+//
+// Model
+//   One LMDB environment in <state_dir>/db; docs/state-store.md has the record format. Every call is one
+//   transaction. An ADD is two: reserve() writes the intent, commit() makes it live, and no lock is held in
+//   between, while the kernel works. A process killed at any instant leaves the last committed transaction,
+//   so at worst a pending record, which DEL and GC release like any other. An endpoint is changed only by
+//   compare: commit() and release() name the generation that reserve() returned, and do nothing if somebody
+//   else has replaced the record since.
+//
+// Who writes
+//   Plugin processes, any number at once. The agent writes the list of owned blocks and nothing else.
+//
+// Ownership and lifetime
+//   Move-only; closes the environment. LMDB allows a process one handle for each environment: a second open()
+//   of the same directory while the first lives is a kConflict error. Not for use across fork().
+//
+// Threading: one thread at a time.
+//
+// Failure
+//   kNotFound: no store there (OpenMode::kExisting), or no block to allocate from. kExhausted: no address, or
+//   no space. kCorrupt: damaged; kUnsupported: written by a newer version. Both name the file and what to do.
+//   A call that fails has changed nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "towpath/base/clock.h"
+#include "towpath/base/error.h"
+#include "towpath/base/prefix.h"
+#include "towpath/ipam/allocation.h"
+#include "towpath/ipam/attachment_id.h"
+#include "towpath/ipam/block.h"
+#include "towpath/ipam/endpoint_record.h"
+
+namespace towpath::ipam {
+
+inline constexpr const char* kDefaultStateDir = "/run/towpath";
+
+struct ReserveRequest {
+  AttachmentId attachment;
+  std::string network;
+  std::string sandbox;
+  std::uint64_t sandbox_inode = 0;
+  WallTime now;
+  AllocationState state = AllocationState::kPending;
+  std::string ipam_type = "towpath-ipam";
+  // Where to allocate: one address for each family among these blocks, or none at all. Empty: the owned
+  // blocks.
+  std::vector<Prefix> blocks;
+  // False: another IPAM plugin gives the addresses; the record only says that an ADD is under way.
+  bool allocate = true;
+  // The generation of a record that this one replaces; its addresses are released in the same transaction.
+  std::optional<std::uint64_t> replaces;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> pod;
+};
+
+class StateStore {
+ public:
+  enum class OpenMode {
+    kCreate,    // make the directory and the environment if they are not there
+    kExisting,  // kNotFound if they are not there
+  };
+
+  static Result<StateStore> open(const std::string& state_dir, OpenMode mode);
+  StateStore(StateStore&&) noexcept;
+  StateStore& operator=(StateStore&&) noexcept;
+  ~StateStore();
+
+  // Writes the record of a beginning ADD and takes one address for each family, all or nothing.
+  // kExists: the attachment has a record, and `replaces` is not its generation (see find()). kNotFound: no
+  // block to allocate from. kExhausted: a family has no free address. kConflict: a configured block overlaps
+  // another one.
+  Result<EndpointRecord> reserve(const ReserveRequest& request);
+  // Replaces the pending record of the same attachment and generation. kConflict: it is not there any more.
+  Status commit(const EndpointRecord& record);
+  // Removes the record and frees its addresses if its generation is still this one. False: it was not.
+  Result<bool> release(const AttachmentId& attachment, std::uint64_t generation);
+
+  Result<std::optional<EndpointRecord>> find(const AttachmentId& attachment) const;
+  // Ordered by container id and interface name.
+  Result<std::vector<EndpointRecord>> endpoints() const;
+  // Ordered by address.
+  Result<std::vector<Allocation>> allocations() const;
+  // Ordered by prefix.
+  Result<std::vector<Block>> blocks() const;
+  // Whether reserve() with these blocks (empty: the owned ones) would find an address for each family; errors
+  // as there.
+  Status can_allocate(const std::vector<Prefix>& blocks) const;
+
+  // The agent's list of the blocks that this host owns. Blocks that leave the list are retired, or dropped if
+  // empty. kConflict, and nothing changed, if two overlap, or one overlaps another block that is in use.
+  Status set_owned_blocks(std::span<const Prefix> owned);
+  // Forgets readers that died inside a transaction, whose snapshots keep pages from being used again. For the
+  // agent, now and then; returns how many there were.
+  Result<int> clear_dead_readers();
+
+ private:
+  struct Environment;
+  explicit StateStore(std::unique_ptr<Environment> environment);
+  std::unique_ptr<Environment> environment_;
+};
+
+}  // namespace towpath::ipam

@@ -1,0 +1,224 @@
+#include "ipam/record_codec.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <string_view>
+
+#include "towpath/base/byte_reader.h"
+#include "towpath/base/byte_writer.h"
+
+namespace towpath::ipam {
+namespace {
+
+// LMDB's limit, as compiled into Debian's library.
+constexpr std::size_t kMaxKeySize = 511;
+
+std::unexpected<Error> corrupt(std::string_view what) {
+  return fail(ErrorKind::kCorrupt, fmt::format("{} does not follow the format", what));
+}
+
+std::span<const std::byte> as_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+std::string as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// Text with a 16-bit length before it. Longer text is noted and refused at the end, not cut.
+class TextWriter {
+ public:
+  explicit TextWriter(Bytes& out) : writer(out) {}
+  void text(std::string_view value) {
+    if (value.size() > std::numeric_limits<std::uint16_t>::max()) too_long = true;
+    writer.u16(static_cast<std::uint16_t>(value.size()));
+    writer.bytes(as_bytes(value));
+  }
+  void count(std::size_t value) {
+    if (value > std::numeric_limits<std::uint16_t>::max()) too_long = true;
+    writer.u16(static_cast<std::uint16_t>(value));
+  }
+  void map(const std::map<std::string, std::string>& values) {
+    count(values.size());
+    for (const auto& [key, value] : values) {
+      text(key);
+      text(value);
+    }
+  }
+  void address(const IpAddress& value) {
+    writer.u8(static_cast<std::uint8_t>(value.family()));
+    writer.bytes(value.bytes());
+  }
+  ByteWriter writer;
+  bool too_long = false;
+};
+
+std::string read_text(ByteReader& in) {
+  const std::uint16_t size = in.u16();
+  return as_text(in.take(size));
+}
+
+std::map<std::string, std::string> read_map(ByteReader& in) {
+  std::map<std::string, std::string> values;
+  for (std::uint16_t left = in.u16(); left > 0 && in.ok(); --left) {
+    std::string key = read_text(in);
+    values[std::move(key)] = read_text(in);
+  }
+  return values;
+}
+
+Result<IpAddress> read_address(ByteReader& in) {
+  const std::uint8_t family = in.u8();
+  if (family != 4 && family != 6) return corrupt("an address");
+  const auto bytes = in.take(family == 4 ? 4 : 16);
+  if (!in.ok()) return corrupt("an address");
+  return IpAddress::from_bytes(bytes);
+}
+
+}  // namespace
+
+Bytes format_key() {
+  return {std::byte{'F'}};
+}
+
+Bytes block_key(const Prefix& block) {
+  Bytes key;
+  key.reserve(kBlockKeySize + 8);
+  ByteWriter out(key);
+  out.u8(std::to_integer<std::uint8_t>(kBlockKind));
+  out.u8(static_cast<std::uint8_t>(block.family()));
+  out.bytes(block.address().bytes());
+  out.zeros(16 - block.address().bytes().size());
+  out.u8(block.length());
+  return key;
+}
+
+Bytes chunk_key(const Prefix& block, std::uint64_t chunk_index) {
+  Bytes key = block_key(block);
+  ByteWriter(key).u64(chunk_index);
+  return key;
+}
+
+Result<Bytes> endpoint_key(const AttachmentId& attachment) {
+  Bytes key;
+  ByteWriter out(key);
+  out.u8(std::to_integer<std::uint8_t>(kEndpointKind));
+  out.bytes(as_bytes(attachment.container_id));
+  out.u8(0);
+  out.bytes(as_bytes(attachment.ifname));
+  if (key.size() > kMaxKeySize) {
+    return fail(ErrorKind::kInvalid,
+                fmt::format("container id and interface name have {} bytes, more than {}", key.size() - 2,
+                            kMaxKeySize - 2));
+  }
+  return key;
+}
+
+Result<Prefix> decode_block_key(std::span<const std::byte> key) {
+  ByteReader in(key);
+  const bool kind = in.u8() == std::to_integer<std::uint8_t>(kBlockKind);
+  const std::uint8_t family = in.u8();
+  const auto octets = in.take(16);
+  const std::uint8_t length = in.u8();
+  if (!kind || !in.ok() || !in.at_end() || (family != 4 && family != 6)) return corrupt("the key of a block");
+  TOWPATH_TRY(const IpAddress address, IpAddress::from_bytes(octets.first(family == 4 ? 4 : 16)));
+  auto prefix = Prefix::make(address, length);
+  if (!prefix || prefix->address() != address) return corrupt("the key of a block");
+  return prefix;
+}
+
+Bytes encode(const BlockHead& head) {
+  Bytes value;
+  ByteWriter out(value);
+  out.u8(head.flags);
+  out.u64(head.used);
+  out.u64(head.next);
+  return value;
+}
+
+Result<BlockHead> decode_block_head(std::span<const std::byte> value) {
+  ByteReader in(value);
+  BlockHead head;
+  head.flags = in.u8();
+  head.used = in.u64();
+  head.next = in.u64();
+  if (!in.ok() || !in.at_end()) return corrupt("a block record");
+  return head;
+}
+
+Result<Bytes> encode(const EndpointRecord& record) {
+  Bytes value;
+  value.reserve(256);
+  TextWriter out(value);
+  out.writer.u8(static_cast<std::uint8_t>(record.state));
+  out.writer.u64(record.generation);
+  out.writer.u64(record.sandbox_inode);
+  out.writer.u64(static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(record.created.time_since_epoch()).count()));
+  out.text(record.network);
+  out.text(record.sandbox);
+  out.text(record.ipam_type);
+  out.count(record.allocated.size());
+  for (const BlockAddress& allocated : record.allocated) {
+    out.address(allocated.address);
+    out.writer.u8(allocated.block.length());
+  }
+  out.text(record.host_ifname);
+  for (const std::uint8_t octet : record.mac.octets()) out.writer.u8(octet);
+  out.writer.u32(record.mtu);
+  out.count(record.addresses.size());
+  for (const IpAddress& address : record.addresses) out.address(address);
+  out.map(record.labels);
+  out.map(record.pod);
+  if (out.too_long) {
+    return fail(ErrorKind::kInvalid, fmt::format("a text of the endpoint {} has more than 65535 bytes",
+                                                 record.attachment.to_string()));
+  }
+  return value;
+}
+
+Result<EndpointRecord> decode_endpoint(std::span<const std::byte> key, std::span<const std::byte> value) {
+  EndpointRecord record;
+  const std::string names = as_text(key).substr(key.empty() ? 0 : 1);
+  const std::size_t separator = names.find('\0');
+  if (key.empty() || key[0] != kEndpointKind || separator == std::string::npos)
+    return corrupt("the key of an endpoint");
+  record.attachment = {names.substr(0, separator), names.substr(separator + 1)};
+
+  ByteReader in(value);
+  const std::uint8_t state = in.u8();
+  if (state > static_cast<std::uint8_t>(AllocationState::kLive)) {
+    return corrupt(fmt::format("the record of {}", record.attachment.to_string()));
+  }
+  record.state = static_cast<AllocationState>(state);
+  record.generation = in.u64();
+  record.sandbox_inode = in.u64();
+  record.created = WallTime(std::chrono::duration_cast<WallTime::duration>(
+      std::chrono::nanoseconds(static_cast<std::int64_t>(in.u64()))));
+  record.network = read_text(in);
+  record.sandbox = read_text(in);
+  record.ipam_type = read_text(in);
+  for (std::uint16_t left = in.u16(); left > 0; --left) {
+    TOWPATH_TRY(const IpAddress address, read_address(in));
+    const auto block = Prefix::make(address, in.u8());
+    if (!block) return corrupt("an address of an endpoint");
+    record.allocated.push_back({address, *block});
+  }
+  record.host_ifname = read_text(in);
+  std::array<std::uint8_t, 6> mac{};
+  for (std::uint8_t& octet : mac) octet = in.u8();
+  record.mac = MacAddress(mac);
+  record.mtu = in.u32();
+  for (std::uint16_t left = in.u16(); left > 0; --left) {
+    TOWPATH_TRY(const IpAddress address, read_address(in));
+    record.addresses.push_back(address);
+  }
+  record.labels = read_map(in);
+  record.pod = read_map(in);
+  if (!in.ok() || !in.at_end())
+    return corrupt(fmt::format("the record of {}", record.attachment.to_string()));
+  return record;
+}
+
+}  // namespace towpath::ipam

@@ -1,0 +1,282 @@
+#include "towpath/ipam/state_store.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "ipam/block_table.h"
+#include "ipam/lmdb_environment.h"
+#include "ipam/record_codec.h"
+#include "towpath/base/byte_reader.h"
+#include "towpath/base/byte_writer.h"
+
+namespace towpath::ipam {
+namespace {
+
+// mkdir -p. The state directory may be looked into by everybody, the store by its owner only.
+Status make_directories(const std::string& state_dir) {
+  std::error_code code;
+  std::filesystem::create_directories(state_dir, code);
+  if (code) return fail_errno(code.value(), fmt::format("state directory {}", state_dir));
+  const std::string db = state_dir + "/db";
+  if (::mkdir(db.c_str(), 0700) != 0 && errno != EEXIST)
+    return fail_errno(errno, fmt::format("state store {}", db));
+  return {};
+}
+
+// Refuses a store whose format this program does not know. A store with nothing in it has no version yet.
+Status check_format(const LmdbTransaction& txn) {
+  TOWPATH_TRY(const auto value, txn.get(format_key()));
+  if (!value) {
+    TOWPATH_TRY(const auto first, txn.at_or_after(format_key()));
+    if (first) return std::unexpected(txn.environment().damaged("it has records but no format version"));
+    return {};
+  }
+  ByteReader in(*value);
+  const std::uint32_t version = in.u32();
+  if (!in.ok() || !in.at_end())
+    return std::unexpected(txn.environment().damaged("its format version does not parse"));
+  if (version != kFormatVersion) {
+    return fail(
+        ErrorKind::kUnsupported,
+        fmt::format(
+            "state store {} has format {}, and this program knows {} only: install the programs of one "
+            "release, or remove the store and attach the containers of this host again",
+            txn.environment().data_path(), version, kFormatVersion));
+  }
+  return {};
+}
+
+Result<LmdbTransaction> begin_read(const LmdbEnvironment& environment) {
+  TOWPATH_TRY(auto txn, LmdbTransaction::begin(environment, true));
+  TOWPATH_TRY_STATUS(check_format(txn));
+  return txn;
+}
+
+Result<LmdbTransaction> begin_write(const LmdbEnvironment& environment) {
+  TOWPATH_TRY(auto txn, LmdbTransaction::begin(environment, false));
+  TOWPATH_TRY_STATUS(check_format(txn));
+  TOWPATH_TRY(const auto version, txn.get(format_key()));
+  if (!version) {
+    Bytes value;
+    ByteWriter(value).u32(kFormatVersion);
+    TOWPATH_TRY_STATUS(txn.put(format_key(), value));
+  }
+  return txn;
+}
+
+Result<std::optional<EndpointRecord>> load(const LmdbTransaction& txn, const AttachmentId& attachment) {
+  TOWPATH_TRY(const Bytes key, endpoint_key(attachment));
+  TOWPATH_TRY(const auto value, txn.get(key));
+  if (!value) return std::nullopt;
+  TOWPATH_TRY(EndpointRecord record, decode_endpoint(key, *value));
+  return record;
+}
+
+Status store(LmdbTransaction& txn, const EndpointRecord& record) {
+  TOWPATH_TRY(const Bytes key, endpoint_key(record.attachment));
+  TOWPATH_TRY(const Bytes value, encode(record));
+  return txn.put(key, value);
+}
+
+Status give_back_all(LmdbTransaction& txn, const EndpointRecord& record) {
+  BlockTable blocks(txn);
+  for (const BlockAddress& address : record.allocated) TOWPATH_TRY_STATUS(blocks.give_back(address));
+  return {};
+}
+
+EndpointRecord begin_record(const ReserveRequest& request, std::uint64_t generation) {
+  EndpointRecord record;
+  record.attachment = request.attachment;
+  record.network = request.network;
+  record.sandbox = request.sandbox;
+  record.sandbox_inode = request.sandbox_inode;
+  record.created = request.now;
+  record.generation = generation;
+  record.state = request.state;
+  record.ipam_type = request.ipam_type;
+  record.labels = request.labels;
+  record.pod = request.pod;
+  return record;
+}
+
+// A record that does not decode is found below the knowledge of which file it is in; say it here.
+template <class T>
+Result<T> name_file(Result<T> result, const LmdbEnvironment& environment) {
+  if (result || result.error().kind != ErrorKind::kCorrupt) return result;
+  if (result.error().message.starts_with("state store ")) return result;
+  return std::unexpected(environment.damaged(result.error().message));
+}
+
+}  // namespace
+
+struct StateStore::Environment {
+  std::unique_ptr<LmdbEnvironment> lmdb;
+};
+
+StateStore::StateStore(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
+StateStore::StateStore(StateStore&&) noexcept = default;
+StateStore& StateStore::operator=(StateStore&&) noexcept = default;
+StateStore::~StateStore() = default;
+
+Result<StateStore> StateStore::open(const std::string& state_dir, OpenMode mode) {
+  const bool create = mode == OpenMode::kCreate;
+  const std::string db = state_dir + "/db";
+  auto lmdb = LmdbEnvironment::open(db, create);
+  if (!lmdb && create && lmdb.error().kind == ErrorKind::kNotFound) {
+    TOWPATH_TRY_STATUS(make_directories(state_dir));
+    lmdb = LmdbEnvironment::open(db, create);
+  }
+  if (!lmdb) return std::unexpected(std::move(lmdb).error());
+  return StateStore(std::make_unique<Environment>(*std::move(lmdb)));
+}
+
+Result<EndpointRecord> StateStore::reserve(const ReserveRequest& request) {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Result<EndpointRecord> {
+        TOWPATH_TRY(auto txn, begin_write(lmdb));
+        TOWPATH_TRY(const auto existing, load(txn, request.attachment));
+        if (existing) {
+          if (request.replaces != existing->generation) {
+            return fail(ErrorKind::kExists,
+                        fmt::format("{} is attached already", request.attachment.to_string()));
+          }
+          TOWPATH_TRY_STATUS(give_back_all(txn, *existing));
+        }
+        EndpointRecord record = begin_record(request, txn.id());
+        if (request.allocate) {
+          BlockTable table(txn);
+          TOWPATH_TRY(auto blocks, table.eligible(request.blocks));
+          TOWPATH_TRY(record.allocated, table.take_one_each(blocks));
+          for (const BlockAddress& address : record.allocated) record.addresses.push_back(address.address);
+        }
+        TOWPATH_TRY_STATUS(store(txn, record));
+        TOWPATH_TRY_STATUS(txn.commit());
+        return record;
+      }(),
+      lmdb);
+}
+
+Status StateStore::commit(const EndpointRecord& record) {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Status {
+        TOWPATH_TRY(auto txn, begin_write(lmdb));
+        TOWPATH_TRY(const auto existing, load(txn, record.attachment));
+        if (!existing || existing->generation != record.generation) {
+          return fail(ErrorKind::kConflict, fmt::format("the attachment {} was removed while it was made",
+                                                        record.attachment.to_string()));
+        }
+        EndpointRecord live = record;
+        live.state = AllocationState::kLive;
+        live.allocated = existing->allocated;
+        TOWPATH_TRY_STATUS(store(txn, live));
+        return txn.commit();
+      }(),
+      lmdb);
+}
+
+Result<bool> StateStore::release(const AttachmentId& attachment, std::uint64_t generation) {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Result<bool> {
+        TOWPATH_TRY(auto txn, begin_write(lmdb));
+        TOWPATH_TRY(const auto existing, load(txn, attachment));
+        if (!existing || existing->generation != generation) return false;
+        TOWPATH_TRY_STATUS(give_back_all(txn, *existing));
+        TOWPATH_TRY(const Bytes key, endpoint_key(attachment));
+        TOWPATH_TRY_STATUS(txn.remove(key));
+        TOWPATH_TRY_STATUS(txn.commit());
+        return true;
+      }(),
+      lmdb);
+}
+
+Result<std::optional<EndpointRecord>> StateStore::find(const AttachmentId& attachment) const {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Result<std::optional<EndpointRecord>> {
+        TOWPATH_TRY(const auto txn, begin_read(lmdb));
+        return load(txn, attachment);
+      }(),
+      lmdb);
+}
+
+Result<std::vector<EndpointRecord>> StateStore::endpoints() const {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Result<std::vector<EndpointRecord>> {
+        TOWPATH_TRY(const auto txn, begin_read(lmdb));
+        std::vector<EndpointRecord> records;
+        const std::array kind{kEndpointKind};
+        TOWPATH_TRY_STATUS(txn.for_each(kind, [&](const LmdbTransaction::Entry& entry) -> Status {
+          TOWPATH_TRY(EndpointRecord record, decode_endpoint(entry.key, entry.value));
+          records.push_back(std::move(record));
+          return {};
+        }));
+        return records;
+      }(),
+      lmdb);
+}
+
+Result<std::vector<Allocation>> StateStore::allocations() const {
+  TOWPATH_TRY(const std::vector<EndpointRecord> records, endpoints());
+  std::vector<Allocation> allocations;
+  for (const EndpointRecord& record : records) {
+    for (const BlockAddress& address : record.allocated) {
+      allocations.push_back({address.address, address.block, record.attachment, record.network,
+                             record.sandbox_inode, record.created, record.generation, record.state});
+    }
+  }
+  std::ranges::sort(allocations, {}, &Allocation::address);
+  return allocations;
+}
+
+Result<std::vector<Block>> StateStore::blocks() const {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Result<std::vector<Block>> {
+        TOWPATH_TRY(auto txn, begin_read(lmdb));
+        TOWPATH_TRY(const auto stored, BlockTable(txn).list());
+        std::vector<Block> blocks;
+        for (const StoredBlock& block : stored) blocks.push_back(block.view());
+        return blocks;
+      }(),
+      lmdb);
+}
+
+Status StateStore::can_allocate(const std::vector<Prefix>& blocks) const {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Status {
+        TOWPATH_TRY(auto txn, begin_read(lmdb));
+        TOWPATH_TRY(const auto eligible, BlockTable(txn).eligible(blocks));
+        return check_free(eligible);
+      }(),
+      lmdb);
+}
+
+Status StateStore::set_owned_blocks(std::span<const Prefix> owned) {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Status {
+        TOWPATH_TRY(auto txn, begin_write(lmdb));
+        TOWPATH_TRY_STATUS(BlockTable(txn).set_owned(owned));
+        return txn.commit();
+      }(),
+      lmdb);
+}
+
+Result<int> StateStore::clear_dead_readers() {
+  int dead = 0;
+  if (const int code = mdb_reader_check(environment_->lmdb->get(), &dead)) {
+    return std::unexpected(environment_->lmdb->error(code, "look for dead readers"));
+  }
+  return dead;
+}
+
+}  // namespace towpath::ipam

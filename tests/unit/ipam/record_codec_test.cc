@@ -1,0 +1,98 @@
+#include "ipam/record_codec.h"
+
+#include <gtest/gtest.h>
+
+namespace towpath::ipam {
+namespace {
+
+EndpointRecord example() {
+  EndpointRecord record;
+  record.attachment = {"8e1f", "eth0"};
+  record.network = "towpath";
+  record.sandbox = "/run/netns/a";
+  record.sandbox_inode = 4026532573;
+  record.created = WallTime(std::chrono::seconds(1700000000));
+  record.generation = 42;
+  record.state = AllocationState::kLive;
+  record.allocated = {{*IpAddress::parse("10.64.1.5"), *Prefix::parse("10.64.1.0/26")},
+                      {*IpAddress::parse("fd00:64:0:1::5"), *Prefix::parse("fd00:64:0:1::/122")}};
+  record.ipam_type = "towpath-ipam";
+  record.host_ifname = "tp0123456789a";
+  record.mac = *MacAddress::parse("02:00:5e:00:53:01");
+  record.mtu = 1500;
+  record.addresses = {record.allocated[0].address, record.allocated[1].address};
+  record.labels = {{"app", "web"}, {"tier", ""}};
+  record.pod = {{"K8S_POD_NAME", "web-0"}};
+  return record;
+}
+
+TEST(RecordCodec, EndpointComesBackAsItWent) {
+  const EndpointRecord record = example();
+  const Bytes key = *endpoint_key(record.attachment);
+  const Bytes value = *encode(record);
+  const auto decoded = decode_endpoint(key, value);
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(*decoded, record);
+}
+
+TEST(RecordCodec, EveryTruncationIsRefused) {
+  const EndpointRecord record = example();
+  const Bytes key = *endpoint_key(record.attachment);
+  const Bytes value = *encode(record);
+  for (std::size_t size = 0; size < value.size(); ++size) {
+    const auto decoded = decode_endpoint(key, std::span(value).first(size));
+    ASSERT_FALSE(decoded) << size;
+    EXPECT_EQ(decoded.error().kind, ErrorKind::kCorrupt);
+  }
+  Bytes longer = value;
+  longer.push_back(std::byte{0});
+  EXPECT_FALSE(decode_endpoint(key, longer));
+}
+
+TEST(RecordCodec, NoByteOfAValueCanCrashTheDecoder) {
+  const EndpointRecord record = example();
+  const Bytes key = *endpoint_key(record.attachment);
+  const Bytes value = *encode(record);
+  for (std::size_t at = 0; at < value.size(); ++at) {
+    for (const unsigned flip : {0x01U, 0x80U, 0xFFU}) {
+      Bytes changed = value;
+      changed[at] ^= static_cast<std::byte>(flip);
+      const auto decoded = decode_endpoint(key, changed);
+      if (!decoded) {
+        EXPECT_EQ(decoded.error().kind, ErrorKind::kCorrupt);
+      }
+    }
+  }
+}
+
+TEST(RecordCodec, NamesThatDoNotFitAreRefusedAndNotCut) {
+  EXPECT_TRUE(endpoint_key({std::string(500, 'c'), "eth0"}));
+  EXPECT_EQ(endpoint_key({std::string(506, 'c'), "eth0"}).error().kind, ErrorKind::kInvalid);
+  EndpointRecord record = example();
+  record.labels["big"] = std::string(70000, 'x');
+  EXPECT_EQ(encode(record).error().kind, ErrorKind::kInvalid);
+}
+
+TEST(RecordCodec, BlockKeysSortByFamilyAddressAndLength) {
+  const char* const ordered[] = {"0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/26", "10.0.0.64/26",
+                                 "::/0",      "fd00::/48",  "fd00::/64"};
+  for (std::size_t i = 0; i + 1 < std::size(ordered); ++i) {
+    EXPECT_LT(block_key(*Prefix::parse(ordered[i])), block_key(*Prefix::parse(ordered[i + 1]))) << ordered[i];
+  }
+  for (const char* text : ordered) {
+    const auto decoded = decode_block_key(block_key(*Prefix::parse(text)));
+    ASSERT_TRUE(decoded);
+    EXPECT_EQ(decoded->to_string(), text);
+  }
+  EXPECT_FALSE(decode_block_key(chunk_key(*Prefix::parse("10.0.0.0/8"), 1)));
+}
+
+TEST(RecordCodec, BlockHead) {
+  const BlockHead head{BlockHead::kOwned, 7, 9};
+  const Bytes value = encode(head);
+  EXPECT_EQ(*decode_block_head(value), head);
+  EXPECT_FALSE(decode_block_head(std::span(value).first(16)));
+}
+
+}  // namespace
+}  // namespace towpath::ipam
