@@ -1,0 +1,63 @@
+// The steps of address allocation that both plugins share: towpath-ipam does nothing else, towpath does them
+// in-process.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plugins/common/cni_error.h"
+#include "plugins/common/cni_request.h"
+#include "plugins/common/cni_result.h"
+#include "towpath/base/clock.h"
+#include "towpath/base/prefix.h"
+#include "towpath/ipam/endpoint_record.h"
+#include "towpath/ipam/state_store.h"
+
+namespace towpath::cni {
+
+inline constexpr const char* kOwnIpamType = "towpath-ipam";
+
+// What a network configuration says about addresses.
+struct IpamConfig {
+  std::string type = kOwnIpamType;
+  std::string state_dir = ipam::kDefaultStateDir;
+  std::vector<Prefix> blocks;                 // empty: those that the host owns
+  std::vector<CniRoute> routes;               // for the container; empty: default routes
+  std::map<std::string, std::string> labels;  // args.cni.labels
+
+  bool is_own() const { return type == kOwnIpamType; }
+  // The `ipam` object may be missing; then the type is ours. That of another plugin is not looked into.
+  static CniExpected<IpamConfig> parse(const CniRequest& request);
+};
+
+// A request for the store that says who asks. `state` is what the new record is to be.
+ipam::ReserveRequest make_reserve_request(const CniRequest& request, const IpamConfig& config,
+                                          ipam::AllocationState state, WallTime now);
+
+// Reserves; where a record of the attachment is in the way, asks `is_stale` whether its sandbox or its
+// interface is gone, and takes its place if so. kInvalidEnvironment if it is alive.
+using IsStale = std::function<bool(const ipam::EndpointRecord&)>;
+CniExpected<ipam::EndpointRecord> reserve(ipam::StateStore& store, ipam::ReserveRequest request,
+                                          const IsStale& is_stale);
+
+// Is the network namespace of the record still the one at its path?
+bool sandbox_is_alive(const ipam::EndpointRecord& record, const LookAtNetns& look = look_at_netns);
+
+// The records that GC may remove: of this network, not in the list of the runtime, and without a living
+// sandbox.
+CniExpected<std::vector<ipam::EndpointRecord>> stale_records(const ipam::StateStore& store,
+                                                             const CniRequest& request);
+
+// Opens the store for a verb that has nothing to do if there is none (DEL, GC): nothing then.
+CniExpected<std::optional<ipam::StateStore>> open_existing(const std::string& state_dir);
+
+// Whether ADD would find addresses; kNotAvailable with the reason if not.
+CniStatus check_addresses_available(const IpamConfig& config);
+
+// The error of a verb that failed for several objects: all reasons in one message.
+CniStatus join_errors(const std::vector<CniError>& errors);
+
+}  // namespace towpath::cni
