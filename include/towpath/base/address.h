@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,14 @@ class IpAddress {
     a.family_ = AddressFamily::kIpv6;
     a.bytes_ = bytes;
     return a;
+  }
+  // The first and the last eight octets as host-order numbers.
+  static constexpr IpAddress v6(std::uint64_t high, std::uint64_t low) {
+    if constexpr (std::endian::native == std::endian::little) {
+      high = __builtin_bswap64(high);
+      low = __builtin_bswap64(low);
+    }
+    return v6(std::bit_cast<std::array<std::uint8_t, 16>>(std::array{high, low}));
   }
   // All-zeros address of a family: 0.0.0.0 or ::.
   static constexpr IpAddress any(AddressFamily family) {

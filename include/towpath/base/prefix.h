@@ -19,14 +19,26 @@ class Prefix {
 
   // The network of `length` bits that holds `address`; bits beyond the length are cleared. kInvalid if length > bits().
   static Result<Prefix> make(const IpAddress& address, unsigned length);
+  // For inner loops of decoders: no checks, bits beyond the length are cleared. `length` is at most 32, or 128.
+  static constexpr Prefix v4(std::uint32_t host_order, std::uint8_t length) {
+    const std::uint32_t mask = length == 0 ? 0 : ~std::uint32_t{0} << (32 - length);
+    return {IpAddress::v4(host_order & mask), length};
+  }
+  // `high` and `low`: the first and the last eight octets as host-order numbers.
+  static constexpr Prefix v6(std::uint64_t high, std::uint64_t low, std::uint8_t length) {
+    constexpr std::uint64_t all = ~std::uint64_t{0};
+    const std::uint64_t high_mask = length == 0 ? 0 : length >= 64 ? all : all << (64 - length);
+    const std::uint64_t low_mask = length <= 64 ? 0 : all << (128 - length);
+    return {IpAddress::v6(high & high_mask, low & low_mask), length};
+  }
   // /32 or /128.
   static Prefix host(const IpAddress& address);
   // "10.0.0.0/8". Refuses host bits ("10.0.0.1/8") and a missing length, naming the value.
   static Result<Prefix> parse(std::string_view text);
   static Prefix default_route(AddressFamily family);
 
-  const IpAddress& address() const { return address_; }
-  std::uint8_t length() const { return length_; }
+  constexpr const IpAddress& address() const { return address_; }
+  constexpr std::uint8_t length() const { return length_; }
   AddressFamily family() const { return address_.family(); }
   bool is_host() const { return length_ == address_.bits(); }
 

@@ -27,6 +27,19 @@ TEST(Prefix, MakeMasks) {
   EXPECT_FALSE(Prefix::make(IpAddress::parse("10.1.2.3").value(), 33));
 }
 
+TEST(Prefix, UncheckedFormsMaskLikeMake) {
+  const IpAddress v4 = IpAddress::v4(0xC6336481);
+  for (unsigned length = 0; length <= 32; ++length) {
+    EXPECT_EQ(Prefix::v4(0xC6336481, static_cast<std::uint8_t>(length)), Prefix::make(v4, length).value()) << length;
+  }
+  const IpAddress v6 = IpAddress::parse("fedc:ba98:7654:3211:89ab:cdef:123:4567").value();
+  for (unsigned length = 0; length <= 128; ++length) {
+    EXPECT_EQ(Prefix::v6(0xFEDCBA9876543211, 0x89ABCDEF01234567, static_cast<std::uint8_t>(length)),
+              Prefix::make(v6, length).value())
+        << length;
+  }
+}
+
 TEST(Prefix, CoveringSortsBeforeCovered) {
   EXPECT_LT(prefix("10.0.0.0/8"), prefix("10.0.0.0/16"));
   EXPECT_LT(prefix("10.0.0.0/16"), prefix("10.1.0.0/16"));
