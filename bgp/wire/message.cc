@@ -39,6 +39,15 @@ void UpdateMessage::clear() {
   problems.clear();
 }
 
+void UpdateMessage::forget_unused() {
+  for (Reach& part : reach) {
+    if (!part.nlri.empty()) continue;
+    part.family = Family::kIpv4Unicast;
+    part.next_hop = {};
+  }
+  if (!announces()) clear_attributes(attributes);
+}
+
 bool UpdateMessage::treated_as_withdraw() const {
   return std::ranges::any_of(problems,
                              [](const DecodeError& e) { return e.disposition == Disposition::kWithdraw; });

@@ -96,7 +96,8 @@ struct UpdateMessage {
   static constexpr std::size_t kNlriField = 0;
   static constexpr std::size_t kMpReach = 1;
   std::array<Reach, 2> reach;
-  // Those of all routes in `reach`; attributes.next_hop is not used, each Reach has its own.
+  // Those of all routes in `reach`; attributes.next_hop is not used, each Reach has its own. Default values
+  // where nothing is announced.
   PathAttributes attributes;
   // RFC 4724 section 2. Set only where the message holds nothing else.
   std::optional<Family> end_of_rib;
@@ -106,6 +107,9 @@ struct UpdateMessage {
 
   // Nothing announced, nothing withdrawn, default attributes. Keeps the capacity of all lists.
   void clear();
+  // Puts everything that belongs to no announced route back to its default: next hops without routes, and the
+  // attributes where there is no route at all. Keeps capacities.
+  void forget_unused();
   bool announces() const { return !reach[kNlriField].nlri.empty() || !reach[kMpReach].nlri.empty(); }
   // The errors forced the announced routes into `unreach`.
   bool treated_as_withdraw() const;
