@@ -44,6 +44,11 @@ Result<NetlinkSocket> NetlinkSocket::open(int protocol, int receive_buffer) {
   TOWPATH_TRY_STATUS(set_option(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, 1, "NETLINK_CAP_ACK"));
   TOWPATH_TRY_STATUS(set_option(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, 1, "NETLINK_EXT_ACK"));
   TOWPATH_TRY_STATUS(set_option(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1, "NETLINK_GET_STRICT_CHK"));
+  // The kernel chooses the port id. A socket without one would miss multicast messages.
+  const sockaddr_nl any{.nl_family = AF_NETLINK, .nl_pad = 0, .nl_pid = 0, .nl_groups = 0};
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) {
+    return fail_errno(errno, "bind a netlink socket");
+  }
   return NetlinkSocket(std::move(fd));
 }
 

@@ -1,0 +1,54 @@
+// Tells the agent what others do to interfaces and to its routes, as values.
+//
+// Model
+//   A netlink socket in the multicast groups for links and routes. The kernel filters: of route changes only
+//   those with the agent's protocol number, and not those that the agent's own writer makes (its port id). So
+//   a full table written by the agent causes not one event, and neither does a foreign routing daemon. When
+//   the kernel could not queue an event, it says so once; that is an Overflow, and the answer to it is to
+//   read the state again.
+//
+// Ownership: one thread. fd() is readable when read() has something. Failure: read() never waits.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "towpath/base/error.h"
+#include "towpath/netlink/link.h"
+#include "towpath/netlink/netlink_socket.h"
+#include "towpath/netlink/route.h"
+
+namespace towpath::netlink {
+
+struct LinkEvent {
+  bool removed = false;
+  Link link{};
+};
+struct RouteEvent {
+  bool removed = false;
+  Route route{};
+};
+// Events were lost: resync.
+struct Overflow {};
+
+using KernelEvent = std::variant<LinkEvent, RouteEvent, Overflow>;
+
+class KernelMonitor {
+ public:
+  // In the network namespace of the calling thread. `ignored_port` is the port id of the socket whose own
+  // changes are not wanted; 0 for none.
+  static Result<KernelMonitor> open(std::uint8_t route_protocol, std::uint32_t ignored_port);
+
+  int fd() const { return socket_.fd(); }
+  // What is there now, in order, but not much more than a thousand events at a time: fd() stays readable if
+  // there is more.
+  Result<std::vector<KernelEvent>> read();
+
+ private:
+  explicit KernelMonitor(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  NetlinkSocket socket_;
+};
+
+}  // namespace towpath::netlink

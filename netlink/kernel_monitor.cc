@@ -1,0 +1,89 @@
+#include "towpath/netlink/kernel_monitor.h"
+
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <utility>
+
+#include "netlink/message_reader.h"
+
+namespace towpath::netlink {
+namespace {
+
+// Events may come in bursts while the loop is busy with a slice of other work.
+constexpr int kReceiveBuffer = 8 << 20;
+constexpr std::size_t kEventsPerRead = 1024;
+
+// The filter sees the message from its netlink header on. Its loads are big-endian, the header's fields are
+// not.
+Status attach_filter(int fd, std::uint8_t route_protocol, std::uint32_t ignored_port) {
+  // Port 0 is the kernel itself, which removes routes when their interface goes: that must be seen.
+  const std::uint32_t ignored = ignored_port != 0 ? ignored_port : 0xFFFFFFFF;
+  constexpr std::uint32_t kProtocolAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol);
+  std::array program = {
+      sock_filter BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 5),
+      sock_filter BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocolAt),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, route_protocol, 0, 2),
+      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(ignored), 0, 1),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, 0),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF),
+  };
+  const sock_fprog attached{program.size(), program.data()};
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof attached) == 0) return {};
+  return fail_errno(errno, "attach a filter to the kernel monitor");
+}
+
+std::optional<KernelEvent> to_event(const MessageView& message) {
+  switch (message.header.nlmsg_type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+      // A bridge reports its ports with a family of its own, and a port that leaves as a removed link.
+      if (message.fixed<ifinfomsg>().ifi_family != AF_UNSPEC) return std::nullopt;
+      return LinkEvent{message.header.nlmsg_type == RTM_DELLINK, parse_link(message)};
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE: {
+      auto route = parse_route(message);
+      if (!route) return std::nullopt;
+      return RouteEvent{message.header.nlmsg_type == RTM_DELROUTE, std::move(*route)};
+    }
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+Result<KernelMonitor> KernelMonitor::open(std::uint8_t route_protocol, std::uint32_t ignored_port) {
+  TOWPATH_TRY(NetlinkSocket socket, NetlinkSocket::open(NETLINK_ROUTE, kReceiveBuffer));
+  TOWPATH_TRY_STATUS(attach_filter(socket.fd(), route_protocol, ignored_port));
+  for (const std::uint32_t group : {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE}) {
+    TOWPATH_TRY_STATUS(socket.join(group));
+  }
+  return KernelMonitor(std::move(socket));
+}
+
+Result<std::vector<KernelEvent>> KernelMonitor::read() {
+  std::vector<KernelEvent> events;
+  while (events.size() < kEventsPerRead) {
+    auto datagram = socket_.receive(false);
+    if (!datagram) {
+      if (datagram.error().sys_errno == EAGAIN) break;
+      if (datagram.error().sys_errno != ENOBUFS) return std::unexpected(std::move(datagram).error());
+      events.emplace_back(Overflow{});
+      continue;
+    }
+    while (const auto message = next_message(*datagram)) {
+      if (auto event = to_event(*message)) events.push_back(std::move(*event));
+    }
+  }
+  return events;
+}
+
+}  // namespace towpath::netlink

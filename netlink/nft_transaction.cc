@@ -1,0 +1,153 @@
+#include "netlink/nft_transaction.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <cstring>
+#include <memory>
+
+#include "netlink/kernel_error.h"
+#include "netlink/message_reader.h"
+
+namespace towpath::netlink {
+namespace {
+
+// libnftnl writes without asking how much room there is; one request of ours is a small part of this.
+constexpr std::size_t kRequestRoom = 16 * 1024;
+
+template <class T, void (*kFree)(const T*)>
+struct NftnlDelete {
+  void operator()(T* object) const { kFree(object); }
+};
+using TablePtr = std::unique_ptr<nftnl_table, NftnlDelete<nftnl_table, nftnl_table_free>>;
+using ChainPtr = std::unique_ptr<nftnl_chain, NftnlDelete<nftnl_chain, nftnl_chain_free>>;
+using RulePtr = std::unique_ptr<nftnl_rule, NftnlDelete<nftnl_rule, nftnl_rule_free>>;
+
+}  // namespace
+
+NftTransaction::NftTransaction(NetlinkSocket& socket) : socket_(socket) {
+  append_marker(NFNL_MSG_BATCH_BEGIN);
+}
+
+// A marker carries the subsystem in its resource id, in network order, and no family.
+void NftTransaction::append_marker(std::uint16_t type) {
+  const std::uint32_t sequence = socket_.next_sequence();
+  if (descriptions_.empty()) first_sequence_ = sequence;
+  descriptions_.emplace_back("commit the nf_tables transaction");
+  const std::size_t start = buffer_.size();
+  buffer_.resize(start + NLMSG_HDRLEN + sizeof(nfgenmsg));
+  nlmsghdr header{};
+  header.nlmsg_len = NLMSG_HDRLEN + sizeof(nfgenmsg);
+  header.nlmsg_type = type;
+  header.nlmsg_flags = NLM_F_REQUEST;
+  header.nlmsg_seq = sequence;
+  nfgenmsg family{};
+  family.res_id = htons(NFNL_SUBSYS_NFTABLES);
+  std::memcpy(buffer_.data() + start, &header, sizeof header);
+  std::memcpy(buffer_.data() + start + NLMSG_HDRLEN, &family, sizeof family);
+}
+
+template <class Build>
+void NftTransaction::append(std::string description, std::uint16_t type, std::uint16_t flags, Build&& build) {
+  descriptions_.push_back(std::move(description));
+  const std::size_t start = buffer_.size();
+  buffer_.resize(start + kRequestRoom);
+  nlmsghdr* header = nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(buffer_.data() + start), type,
+                                           NFPROTO_INET, flags, socket_.next_sequence());
+  build(header);
+  buffer_.resize(start + NLMSG_ALIGN(header->nlmsg_len));
+}
+
+void NftTransaction::add_table() {
+  const TablePtr table(nftnl_table_alloc());
+  nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kNftTable);
+  append(fmt::format("add table inet {}", kNftTable), NFT_MSG_NEWTABLE, NLM_F_CREATE,
+         [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, table.get()); });
+}
+
+void NftTransaction::delete_table() {
+  const TablePtr table(nftnl_table_alloc());
+  nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kNftTable);
+  append(fmt::format("delete table inet {}", kNftTable), NFT_MSG_DELTABLE, 0,
+         [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, table.get()); });
+}
+
+void NftTransaction::add_filter_chain(const char* chain, Hook hook) {
+  const ChainPtr object(nftnl_chain_alloc());
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, kNftTable);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TYPE, "filter");
+  nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_HOOKNUM, hook.number);
+  nftnl_chain_set_s32(object.get(), NFTNL_CHAIN_PRIO, hook.priority);
+  nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
+  append(fmt::format("add chain inet {} {}", kNftTable, chain), NFT_MSG_NEWCHAIN, NLM_F_CREATE,
+         [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
+}
+
+void NftTransaction::flush_chain(const char* chain) {
+  const RulePtr all(nftnl_rule_alloc());  // without a handle: every rule of the chain
+  nftnl_rule_set_str(all.get(), NFTNL_RULE_TABLE, kNftTable);
+  nftnl_rule_set_str(all.get(), NFTNL_RULE_CHAIN, chain);
+  append(fmt::format("flush chain inet {} {}", kNftTable, chain), NFT_MSG_DELRULE, 0,
+         [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, all.get()); });
+}
+
+void NftTransaction::add_rule(const char* chain, const char* comment,
+                              const std::function<void(nftnl_rule&)>& fill) {
+  const RulePtr rule(nftnl_rule_alloc());
+  nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, kNftTable);
+  nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain);
+  // What `nft list ruleset` shows behind the rule, for the person who wonders.
+  const std::unique_ptr<nftnl_udata_buf, void (*)(const nftnl_udata_buf*)> user_data(
+      nftnl_udata_buf_alloc(256), nftnl_udata_buf_free);
+  nftnl_udata_put_strz(user_data.get(), NFTNL_UDATA_RULE_COMMENT, comment);
+  nftnl_rule_set_data(rule.get(), NFTNL_RULE_USERDATA, nftnl_udata_buf_data(user_data.get()),
+                      nftnl_udata_buf_len(user_data.get()));
+  fill(*rule);
+  append(fmt::format("add rule inet {} {} ({})", kNftTable, chain, comment), NFT_MSG_NEWRULE,
+         NLM_F_CREATE | NLM_F_APPEND,
+         [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, rule.get()); });
+}
+
+Status NftTransaction::commit() {
+  if (descriptions_.size() == 1) return {};
+  // The kernel answers for every request, once it has carried out or undone them all. The last answer ends
+  // the wait.
+  for (std::size_t at = 0; at < buffer_.size();) {
+    nlmsghdr header;
+    std::memcpy(&header, buffer_.data() + at, sizeof header);
+    if (header.nlmsg_type != NFNL_MSG_BATCH_BEGIN) header.nlmsg_flags |= NLM_F_ACK;
+    std::memcpy(buffer_.data() + at, &header, sizeof header);
+    at += NLMSG_ALIGN(header.nlmsg_len);
+  }
+  const std::size_t last = descriptions_.size() - 1;
+  append_marker(NFNL_MSG_BATCH_END);
+  TOWPATH_TRY_STATUS(socket_.send(buffer_));
+  Error first;
+  for (bool done = false; !done;) {
+    TOWPATH_TRY(auto datagram, socket_.receive());
+    while (const auto message = next_message(datagram)) {
+      const std::uint32_t index = message->header.nlmsg_seq - first_sequence_;
+      if (index >= descriptions_.size() || message->header.nlmsg_type != NLMSG_ERROR) continue;
+      const KernelAnswer answer = read_answer(*message);
+      if (answer.sys_errno != 0 && first.message.empty()) first = make_error(answer, descriptions_[index]);
+      done |= index == last;
+    }
+  }
+  buffer_.clear();
+  descriptions_.clear();
+  append_marker(NFNL_MSG_BATCH_BEGIN);
+  if (!first.message.empty()) return std::unexpected(std::move(first));
+  return {};
+}
+
+}  // namespace towpath::netlink

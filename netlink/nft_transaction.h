@@ -1,0 +1,58 @@
+// One atomic change to nf_tables: all of it takes effect in one moment, or none.
+//
+// Model
+//   Each call appends one request, commit() sends them between the batch markers of nfnetlink. The table is
+//   inet towpath: nothing outside it is ever named, and its name is the mark by which a restarted agent knows
+//   it. Order is the caller's: what is referred to comes before what refers to it.
+//
+// Ownership: refers to a NETLINK_NETFILTER socket. Failure: the refused request in words, with the kernel's
+// text; the kernel has then changed nothing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "towpath/base/error.h"
+#include "towpath/netlink/netlink_socket.h"
+
+struct nftnl_rule;
+
+namespace towpath::netlink {
+
+inline constexpr const char* kNftTable = "towpath";
+
+class NftTransaction {
+ public:
+  // A base chain: where in the packet's way it hooks in. Policy accept.
+  struct Hook {
+    std::uint32_t number;  // NF_INET_*
+    std::int32_t priority;
+  };
+
+  explicit NftTransaction(NetlinkSocket& socket);
+
+  // Makes it unless it is there.
+  void add_table();
+  void add_filter_chain(const char* chain, Hook hook);
+  // Removes the rules, keeps the chain.
+  void flush_chain(const char* chain);
+  void delete_table();
+  // `fill` adds the expressions.
+  void add_rule(const char* chain, const char* comment, const std::function<void(nftnl_rule&)>& fill);
+
+  Status commit();
+
+ private:
+  template <class Build>
+  void append(std::string description, std::uint16_t type, std::uint16_t flags, Build&& build);
+  void append_marker(std::uint16_t type);
+
+  NetlinkSocket& socket_;
+  std::vector<std::byte> buffer_;
+  std::vector<std::string> descriptions_;  // of each request; the first is the opening marker
+  std::uint32_t first_sequence_ = 0;
+};
+
+}  // namespace towpath::netlink
