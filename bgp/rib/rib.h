@@ -35,12 +35,12 @@
 
 #include "bgp/rib/output.h"
 #include "bgp/rib/route.h"
+#include "bgp/rib/tables.h"
 #include "bgp/wire/message.h"
 #include "towpath/base/clock.h"
 
 namespace towpath::bgp {
 
-class RibTables;
 class UpdateGroup;
 struct PeerOutput;
 
@@ -145,16 +145,40 @@ class Rib {
   std::size_t attribute_set_count() const;
 
  private:
-  PeerOutput& output_of(PeerId peer);
-  void run_job(std::size_t& budget);
-  UpdateGroup& group_for(const ExportTarget& target);
-
   struct Job;
+  // What the selection compares to tell whether it changed anything.
+  struct Best {
+    std::uint32_t path = kNoIndex;
+    AttributeId attributes;
+    friend bool operator==(const Best&, const Best&) = default;
+  };
+
+  PeerEntry& peer_entry(PeerId peer);
+  void release_if_gone(PeerId peer);
+
+  std::uint32_t find_path(PrefixRef prefix, PeerId peer, std::uint32_t path_id) const;
+  void put(Family family, const Prefix& prefix, const PathEntry& path);
+  void remove(PrefixRef prefix, std::uint32_t path);
+  void count(const PathEntry& path, Family family, std::ptrdiff_t change);
+  Best best(PrefixRef prefix) const;
+  void select(PrefixRef prefix, const Best& before);
+
+  void start(Job job);
+  bool run(Job& job, std::size_t& budget);
+  void run_on(const Job& job, PrefixRef prefix);
+
+  UpdateGroup& group_for(const ExportTarget& target);
+  PeerOutput* output_of(PeerId peer) const;  // null where closed
+
   std::unique_ptr<RibTables> tables_;
   std::vector<Job> jobs_;
   std::vector<std::unique_ptr<UpdateGroup>> groups_;
-  std::vector<std::unique_ptr<PeerOutput>> outputs_;  // by PeerId; null where closed
-  std::uint32_t fib_cursor_ = 0;
+  std::vector<std::unique_ptr<PeerOutput>> outputs_;  // by PeerId
+  Journal::CursorId fib_cursor_ = 0;
+
+  // Scratch.
+  std::vector<Candidate> candidates_;
+  std::vector<PrefixRef> slice_;
 };
 
 }  // namespace towpath::bgp

@@ -37,7 +37,7 @@ struct PackedPrefix4 {
   static PackedPrefix4 pack(const Prefix& p) {
     return {std::uint64_t{p.address().v4_host_order()} << 8 | p.length()};
   }
-  Prefix unpack() const { return *Prefix::make(IpAddress::v4(address()), length()); }
+  Prefix unpack() const { return Prefix::v4(address(), static_cast<std::uint8_t>(length())); }
   std::uint32_t address() const { return static_cast<std::uint32_t>(value >> 8); }
   unsigned length() const { return static_cast<unsigned>(value & 0xFF); }
 
@@ -64,10 +64,8 @@ struct PackedPrefix6 {
     return k;
   }
   Prefix unpack() const {
-    std::array<std::uint8_t, 16> octets{};
-    for (std::size_t i = 0; i < 16; ++i)
-      octets[i] = static_cast<std::uint8_t>(words[i / 4] >> (24 - 8 * (i % 4)));
-    return *Prefix::make(IpAddress::v6(octets), bits);
+    return Prefix::v6(std::uint64_t{words[0]} << 32 | words[1], std::uint64_t{words[2]} << 32 | words[3],
+                      static_cast<std::uint8_t>(bits));
   }
   unsigned length() const { return bits; }
 

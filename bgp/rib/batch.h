@@ -1,0 +1,81 @@
+// A run of formatted messages that many peers read, and the builder that formats it.
+//
+// Model
+//   The bytes are whole messages, in segments that each say who reads them. Nearly all are for everyone but
+//   the peer that the route came from (split horizon), so one peer's view of a batch is the batch without a
+//   few gaps, and neighbouring segments reach the socket as one slice.
+//
+//   A batch holds each prefix at most once per peer, so the order inside it is free: routes with equal
+//   attributes are put together, which fills the messages.
+//
+// Threading: none. A finished batch never changes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "bgp/rib/output.h"
+#include "bgp/rib/tables.h"
+#include "bgp/wire/encode.h"
+
+namespace towpath::bgp {
+
+struct Audience {
+  enum class Kind : std::uint8_t { kAllBut, kOnly };
+  Kind kind = Kind::kAllBut;
+  PeerId peer = kLocalPeer;  // all but kLocalPeer: everyone
+  bool includes(PeerId reader) const { return (reader == peer) == (kind == Kind::kOnly); }
+  friend auto operator<=>(const Audience&, const Audience&) = default;
+};
+
+struct Batch {
+  struct Segment {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    Audience audience;
+  };
+  std::vector<std::byte> bytes;
+  std::vector<Segment> segments;
+};
+
+class BatchBuilder {
+ public:
+  BatchBuilder(const RibTables& tables, const ExportTarget& target) : tables_(tables), target_(target) {}
+
+  bool empty() const { return items_.empty() && end_of_rib_.empty(); }
+  // The attributes are those of the route; what is sent follows from the target.
+  void announce(PrefixRef prefix, AttributeId attributes, PeerId source, Audience audience) {
+    items_.push_back({audience, attributes, source, prefix});
+  }
+  void withdraw(PrefixRef prefix, Audience audience) { items_.push_back({audience, {}, kLocalPeer, prefix}); }
+  // Behind all routes of the batch.
+  void end_of_rib(Family family) { end_of_rib_.push_back(family); }
+
+  // Formats everything and starts anew. Routes whose attributes do not fit any message of this session are
+  // withdrawn instead (RFC 8654 section 4) and appended to `refused`.
+  Batch finish(std::vector<PrefixRef>& refused);
+
+ private:
+  struct Item {
+    Audience audience;
+    AttributeId attributes;  // none: withdrawn
+    PeerId source;
+    PrefixRef prefix;
+  };
+
+  static bool same_message(const Item& a, const Item& b);
+  static bool in_order(const Item& a, const Item& b);
+  void format(std::span<const Item> run, Batch& out, std::vector<PrefixRef>& refused);
+  bool format_announcements(std::span<const Item> run, std::vector<std::byte>& out);
+  void format_withdrawals(std::span<const Item> run, std::vector<std::byte>& out);
+
+  const RibTables& tables_;
+  const ExportTarget& target_;
+  std::vector<Item> items_;
+  std::vector<Family> end_of_rib_;
+  EncodedAttributes encoded_;
+};
+
+}  // namespace towpath::bgp

@@ -1,0 +1,45 @@
+#include "bgp/rib/route.h"
+
+namespace towpath::bgp {
+
+std::string_view format(PeerKind kind) {
+  switch (kind) {
+    case PeerKind::kLocal: return "local";
+    case PeerKind::kExternal: return "external";
+    case PeerKind::kInternal: return "internal";
+    case PeerKind::kClient: return "client";
+  }
+  return "unknown";
+}
+
+std::string_view format(PathExclusion exclusion) {
+  switch (exclusion) {
+    case PathExclusion::kNone: return "used";
+    case PathExclusion::kImportRules: return "rejected by the import rules";
+    case PathExclusion::kAsLoop: return "our AS is in AS_PATH";
+    case PathExclusion::kOriginatorLoop: return "we are the originator";
+    case PathExclusion::kClusterLoop: return "our cluster id is in CLUSTER_LIST";
+    case PathExclusion::kNextHop: return "next hop not usable";
+  }
+  return "unknown";
+}
+
+std::string_view format(DecisionRung rung) {
+  switch (rung) {
+    case DecisionRung::kLocal: return "originated here";
+    case DecisionRung::kLocalPref: return "local preference";
+    case DecisionRung::kAsPathLength: return "AS path length";
+    case DecisionRung::kOrigin: return "origin";
+    case DecisionRung::kMed: return "MED";
+    case DecisionRung::kExternal: return "external over internal";
+    case DecisionRung::kIgpMetric: return "metric of the next hop";
+    case DecisionRung::kRouterId: return "router id";
+    case DecisionRung::kClusterListLength: return "cluster list length";
+    case DecisionRung::kPeerAddress: return "peer address";
+    case DecisionRung::kPathId: return "path id";
+    case DecisionRung::kSame: return "no difference";
+  }
+  return "unknown";
+}
+
+}  // namespace towpath::bgp

@@ -1,0 +1,96 @@
+// The tables behind the Rib: what its parts (selection, update groups, walks) look at together.
+//
+// Model: see rib.h. Only Rib changes prefixes and paths; update groups read them, and take references on
+// attribute sets.
+//
+// Threading: owned by the loop.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "bgp/rib/attribute_table.h"
+#include "bgp/rib/decision.h"
+#include "bgp/rib/journal.h"
+#include "bgp/rib/pool.h"
+#include "bgp/rib/prefix_table.h"
+#include "bgp/rib/route.h"
+
+namespace towpath::bgp {
+
+// One path of one prefix: 20 bytes. Adj-rib-in entry and loc-rib entry at once.
+struct PathEntry {
+  AttributeId attributes;
+  std::uint32_t next = kNoIndex;  // in the list of the prefix
+  std::uint32_t since = 0;        // seconds of the monotonic clock
+  std::uint32_t path_id = 0;
+  PeerId peer;
+  // Stale where it is not the peer's present epoch (PeerEntry): all routes of a peer become stale at once.
+  std::uint8_t epoch = 0;
+  PathExclusion exclusion = PathExclusion::kNone;
+};
+static_assert(sizeof(PathEntry) == 20);
+
+struct PeerEntry {
+  struct PerFamily {
+    std::size_t fresh = 0;  // paths of the present epoch
+    std::size_t stale = 0;  // of earlier ones
+    std::size_t accepted = 0;
+    std::uint8_t epoch = 0;
+    std::uint8_t swept = 0;  // nothing older than this epoch is left
+  };
+  RibPeer peer;
+  bool in_use = false;
+  bool leaving = false;  // removed, but routes are left
+  std::array<PerFamily, kFamilyCount> families{};
+};
+
+struct RibTables {
+  explicit RibTables(RibIdentity who)
+      : identity(std::move(who)), journal([this](PrefixRef p) -> std::uint32_t& {
+          return prefixes[index(p.family())].journal_place(p.number());
+        }) {}
+  RibTables(const RibTables&) = delete;
+  RibTables& operator=(const RibTables&) = delete;
+
+  RibIdentity identity;
+  AttributeTable attributes;
+  std::array<PrefixTable, kFamilyCount> prefixes{PrefixTable(Family::kIpv4Unicast),
+                                                 PrefixTable(Family::kIpv6Unicast)};
+  Pool<PathEntry> paths;
+  std::deque<PeerEntry> peers;  // by PeerId; addresses of elements hold
+  Journal journal;
+
+  // Null where no path of the prefix may be used.
+  const PathEntry* best(PrefixRef p) const {
+    const std::uint32_t first = prefixes[index(p.family())].paths(p.number());
+    if (first == kNoIndex || paths[first].exclusion != PathExclusion::kNone) return nullptr;
+    return &paths[first];
+  }
+  Prefix prefix(PrefixRef p) const { return prefixes[index(p.family())].prefix(p.number()); }
+  bool is_stale(const PathEntry& path, Family family) const {
+    return path.epoch != peers[path.peer.value].families[index(family)].epoch;
+  }
+  Candidate candidate(std::uint32_t path) const {
+    const PathEntry& p = paths[path];
+    return {&attributes.keys(p.attributes), &peers[p.peer.value].peer, p.path_id, path};
+  }
+  // All paths of the prefix that may be used.
+  void candidates(PrefixRef p, std::vector<Candidate>& out) const {
+    out.clear();
+    for (std::uint32_t i = prefixes[index(p.family())].paths(p.number()); i != kNoIndex; i = paths[i].next) {
+      if (paths[i].exclusion == PathExclusion::kNone) out.push_back(candidate(i));
+    }
+  }
+  // Drops what all readers of the journal have passed, and with it the prefixes that have no path any more.
+  void trim_journal() {
+    journal.trim([this](PrefixRef p) {
+      PrefixTable& table = prefixes[index(p.family())];
+      if (table.paths(p.number()) == kNoIndex) table.erase(p.number());
+    });
+  }
+};
+
+}  // namespace towpath::bgp

@@ -1,0 +1,355 @@
+#include "bgp/rib/update_group.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "bgp/rib/export.h"
+#include "towpath/base/check.h"
+
+namespace towpath::bgp {
+namespace {
+
+// Prefixes in one batch: enough to fill messages and to share the work of formatting, little enough for one
+// slice of the loop and for one batch per slow peer.
+constexpr std::size_t kBatchPrefixes = 8192;
+constexpr unsigned kSlicesPerPull = 4;
+
+// The end of the message that starts at `at`; its length stands behind the marker (RFC 4271 section 4.1).
+std::size_t message_end(std::span<const std::byte> messages, std::size_t at) {
+  return at + (std::to_integer<std::size_t>(messages[at + 16]) << 8 |
+               std::to_integer<std::size_t>(messages[at + 17]));
+}
+
+}  // namespace
+
+UpdateGroup::UpdateGroup(RibTables& tables, const ExportTarget& target)
+    : tables_(tables), target_(target), builder_(tables, target_) {
+  reader_.cursor = tables_.journal.add_cursor();
+  for (const Family family : kAllFamilies) {
+    const bool enabled = target_.session.of(family).enabled;
+    reader_.walk.wanted[index(family)] = reader_.walk.end_of_rib[index(family)] = enabled;
+  }
+}
+
+UpdateGroup::~UpdateGroup() {
+  for (const auto& family : adj_out_) {
+    family.for_each([this](const AdjOut& entry) {
+      if (entry.attributes) tables_.attributes.unref(entry.attributes);
+    });
+  }
+  for (const QueuedBatch& queued : queue_) tables_.journal.remove_cursor(queued.position.cursor);
+  tables_.journal.remove_cursor(reader_.cursor);
+}
+
+// --- members
+// ---------------------------------------------------------------------------------------------------------
+
+void UpdateGroup::join(PeerOutput& output) {
+  output.group = this;
+  members_.push_back(&output);
+  if (is_member_.size() <= output.peer.value) is_member_.resize(output.peer.value + 1U);
+  is_member_[output.peer.value] = true;
+  if (queue_begin_ == 0) {
+    attach(output, 0);
+    return;
+  }
+  output.attached = false;
+  output.solo = {};
+  output.solo.cursor = tables_.journal.add_cursor();
+  for (const Family family : kAllFamilies) {
+    const bool enabled = target_.session.of(family).enabled;
+    output.solo.walk.wanted[index(family)] = output.solo.walk.end_of_rib[index(family)] = enabled;
+  }
+}
+
+void UpdateGroup::leave(PeerOutput& output) {
+  if (output.attached) detach(output);
+  tables_.journal.remove_cursor(output.solo.cursor);
+  std::erase(members_, &output);
+  is_member_[output.peer.value] = false;
+  output.group = nullptr;
+  output.current.reset();
+}
+
+void UpdateGroup::refresh(PeerOutput& output, Family family) {
+  if (!target_.session.of(family).enabled) return;
+  if (output.attached) detach(output);
+  TableWalk& walk = output.solo.walk;
+  // The walk is at the first wanted family: if that is this one, it starts anew; if it is put in front of
+  // another one, that one starts anew, which repeats routes but loses none.
+  const bool behind_current = walk.active() && walk.wanted[0] && index(family) != 0;
+  if (!behind_current) walk.next.reset();
+  walk.wanted[index(family)] = true;
+}
+
+void UpdateGroup::attach(PeerOutput& output, std::uint64_t at) {
+  output.attached = true;
+  output.next_batch = at;
+  ++attached_;
+  for (std::uint64_t i = at; i < queue_end(); ++i) ++queue_[i - queue_begin_].waiting;
+}
+
+// From here on the peer reads by itself, from where the group's reader stood before the first batch that the
+// peer has not taken.
+void UpdateGroup::detach(PeerOutput& output) {
+  const bool up_to_date = output.next_batch == queue_end();
+  output.solo = copy(up_to_date ? reader_ : queue_[output.next_batch - queue_begin_].position);
+  for (std::uint64_t i = output.next_batch; i < queue_end(); ++i) --queue_[i - queue_begin_].waiting;
+  output.attached = false;
+  --attached_;
+  drop_read_batches();
+}
+
+void UpdateGroup::drop_read_batches() {
+  while (!queue_.empty() && queue_.front().waiting == 0) {
+    queue_bytes_ -= queue_.front().batch->bytes.size();
+    tables_.journal.remove_cursor(queue_.front().position.cursor);
+    queue_.pop_front();
+    ++queue_begin_;
+  }
+}
+
+void UpdateGroup::leave_slow_behind() {
+  while (queue_bytes_ > kMaxQueueBytes && queue_.size() > 1) {
+    const std::uint64_t slowest = queue_begin_;
+    for (PeerOutput* member : members_) {
+      if (member->attached && member->next_batch == slowest) detach(*member);
+    }
+    TOWPATH_CHECK(queue_begin_ > slowest);
+  }
+}
+
+// --- reading the RIB
+// -------------------------------------------------------------------------------------------------
+
+bool UpdateGroup::pending(const RibReader& reader) const {
+  return reader.walk.active() || !tables_.journal.at_end(reader.cursor);
+}
+
+RibReader UpdateGroup::copy(const RibReader& reader) {
+  return {reader.walk, tables_.journal.copy_cursor(reader.cursor)};
+}
+
+// Puts the next prefixes into read_, and families whose walk is through and announced by End-of-RIB into
+// walked_. True where they come from a walk.
+bool UpdateGroup::read(RibReader& reader) {
+  TableWalk& walk = reader.walk;
+  if (!walk.active()) {
+    tables_.journal.read(reader.cursor, kBatchPrefixes, read_);
+    return false;
+  }
+  const Family family = walk.wanted[0] ? kAllFamilies[0] : kAllFamilies[1];
+  const Prefix from = walk.next.value_or(Prefix::default_route(address_family(family)));
+  const bool through =
+      tables_.prefixes[index(family)].walk(from, [&](const Prefix& prefix, std::uint32_t number) {
+        if (read_.size() == kBatchPrefixes) {
+          walk.next = prefix;
+          return false;
+        }
+        read_.push_back(PrefixRef::make(family, number));
+        return true;
+      });
+  if (through) {
+    walk.wanted[index(family)] = false;
+    walk.next.reset();
+    if (std::exchange(walk.end_of_rib[index(family)], false)) walked_.push_back(family);
+  }
+  return true;
+}
+
+// What the group is to be told of a prefix now.
+UpdateGroup::Sent UpdateGroup::evaluate(PrefixRef prefix) const {
+  const PathEntry* best = tables_.best(prefix);
+  if (best == nullptr) return {};
+  const PeerKind source = tables_.peers[best->peer.value].peer.kind;
+  if (!is_exportable(tables_.attributes.keys(best->attributes), source, prefix.family(), target_)) return {};
+  return {best->attributes, best->peer};
+}
+
+// --- formatting
+// ------------------------------------------------------------------------------------------------------
+
+void UpdateGroup::format_shared() {
+  const RibReader position = copy(reader_);
+  read(reader_);
+  for (const PrefixRef prefix : read_) change(prefix);
+  for (const Family family : walked_) builder_.end_of_rib(family);
+  read_.clear();
+  walked_.clear();
+  Batch batch = builder_.finish(refused_);
+  for (const PrefixRef prefix : refused_) clear(prefix);
+  refused_.clear();
+  if (batch.bytes.empty() || attached_ == 0) {
+    tables_.journal.remove_cursor(position.cursor);
+    // Said to nobody, but said: who joins now cannot start from the queue.
+    if (!batch.bytes.empty()) ++queue_begin_;
+  } else {
+    queue_bytes_ += batch.bytes.size();
+    queue_.push_back({std::make_shared<const Batch>(std::move(batch)), position, attached_});
+    leave_slow_behind();
+  }
+  tables_.trim_journal();
+}
+
+void UpdateGroup::change(PrefixRef prefix) {
+  const Sent now = evaluate(prefix);
+  AdjOut* known = adj_out_[index(prefix.family())].find(prefix.number());
+  if (!now.attributes && (known == nullptr || !known->attributes)) return;
+  AdjOut& entry = adj_out(prefix);
+  const bool had = static_cast<bool>(entry.attributes);
+  if (!now.attributes) {
+    builder_.withdraw(prefix, {Audience::Kind::kAllBut, entry.source});
+    clear(prefix);
+    return;
+  }
+  if (had && entry.attributes == now.attributes && entry.source == now.source) return;
+  builder_.announce(prefix, now.attributes, now.source, {Audience::Kind::kAllBut, now.source});
+  if (had && entry.source != now.source && is_member(now.source)) {
+    builder_.withdraw(prefix, {Audience::Kind::kOnly, now.source});
+  }
+  tables_.attributes.ref(now.attributes);
+  clear(prefix);
+  entry.attributes = now.attributes;
+  entry.source = now.source;
+  entry.told = true;
+  count(prefix.family(), now.source, 1);
+}
+
+void UpdateGroup::clear(PrefixRef prefix) {
+  AdjOut& entry = adj_out(prefix);
+  if (!entry.attributes) return;
+  tables_.attributes.unref(entry.attributes);
+  count(prefix.family(), entry.source, -1);
+  entry.attributes = {};
+}
+
+void UpdateGroup::format_solo(PeerOutput& output) {
+  const bool walking = read(output.solo);
+  for (const PrefixRef prefix : read_) {
+    const Sent now = evaluate(prefix);
+    if (now.attributes && now.source != output.peer) {
+      builder_.announce(prefix, now.attributes, now.source, {});
+      adj_out(prefix).told = true;
+    } else if (!walking) {
+      const AdjOut* known = adj_out_[index(prefix.family())].find(prefix.number());
+      if (known != nullptr && known->told) builder_.withdraw(prefix, {});
+    }
+  }
+  for (const Family family : walked_) builder_.end_of_rib(family);
+  read_.clear();
+  walked_.clear();
+  output.current = std::make_shared<const Batch>(builder_.finish(refused_));
+  output.segment = output.offset = 0;
+  refused_.clear();
+  tables_.trim_journal();
+}
+
+// --- handing out
+// -----------------------------------------------------------------------------------------------------
+
+bool UpdateGroup::has_output(const PeerOutput& output) const {
+  if (output.current != nullptr || !output.attached) return true;
+  return output.next_batch != queue_end() || pending(reader_);
+}
+
+bool UpdateGroup::pull(PeerOutput& output, std::size_t max_bytes, std::vector<OutputSlice>& out) {
+  std::size_t bytes = 0;
+  unsigned slices = kSlicesPerPull;
+  while (bytes < max_bytes) {
+    if (output.current == nullptr && !next(output, slices)) break;
+    if (output.current != nullptr) bytes += hand_out(output, max_bytes - bytes, out);
+  }
+  return has_output(output);
+}
+
+// The peer's view of its present batch, up to the message that reaches `max_bytes`. Returns the number of
+// bytes.
+std::size_t UpdateGroup::hand_out(PeerOutput& output, std::size_t max_bytes, std::vector<OutputSlice>& out) {
+  const std::span<const std::byte> all = output.current->bytes;
+  std::size_t bytes = 0;
+  bool joins = false;  // the last slice ends where the next one begins
+  while (output.segment < output.current->segments.size() && bytes < max_bytes) {
+    const Batch::Segment& segment = output.current->segments[output.segment];
+    if (!segment.audience.includes(output.peer)) {
+      ++output.segment;
+      joins = false;
+      continue;
+    }
+    const std::size_t begin = segment.begin + output.offset;
+    std::size_t end = segment.end;
+    if (end - begin > max_bytes - bytes) {
+      for (end = begin; end - begin < max_bytes - bytes;) end = message_end(all, end);
+    }
+    if (joins) {
+      out.back().bytes = {out.back().bytes.data(), out.back().bytes.size() + (end - begin)};
+    } else {
+      out.push_back({output.current, all.subspan(begin, end - begin)});
+    }
+    joins = true;
+    bytes += end - begin;
+    output.offset = end - segment.begin;
+    if (end == segment.end) {
+      ++output.segment;
+      output.offset = 0;
+    }
+  }
+  if (output.segment == output.current->segments.size()) output.current.reset();
+  return bytes;
+}
+
+// Takes the next batch of a peer that has none, or brings it one slice nearer. False where nothing is left or
+// this call has done enough.
+bool UpdateGroup::next(PeerOutput& output, unsigned& slices) {
+  if (output.attached && output.next_batch != queue_end()) {
+    take(output);
+    return true;
+  }
+  if (!output.attached && !pending(output.solo) && !pending(reader_)) {
+    tables_.journal.remove_cursor(output.solo.cursor);
+    output.solo = {};
+    attach(output, queue_end());
+    return false;
+  }
+  if (output.attached && !pending(reader_)) return false;
+  if (slices == 0) return false;
+  --slices;
+  if (output.attached || !pending(output.solo)) {
+    format_shared();
+  } else {
+    format_solo(output);
+  }
+  return true;
+}
+
+void UpdateGroup::take(PeerOutput& output) {
+  QueuedBatch& queued = queue_[output.next_batch - queue_begin_];
+  output.current = queued.batch;
+  output.segment = output.offset = 0;
+  ++output.next_batch;
+  --queued.waiting;
+  drop_read_batches();
+}
+
+// --- what has been sent
+// ----------------------------------------------------------------------------------------------
+
+UpdateGroup::Sent UpdateGroup::sent(PrefixRef prefix, PeerId reader) const {
+  const AdjOut* entry = adj_out_[index(prefix.family())].find(prefix.number());
+  if (entry == nullptr || !entry->attributes || entry->source == reader) return {};
+  return {entry->attributes, entry->source};
+}
+
+std::size_t UpdateGroup::sent_count(PeerId reader, Family family) const {
+  const auto& by_source = sent_by_source_[index(family)];
+  const std::size_t own = reader.value < by_source.size() ? by_source[reader.value] : 0;
+  return sent_[index(family)] - own;
+}
+
+void UpdateGroup::count(Family family, PeerId source, std::ptrdiff_t change) {
+  auto& by_source = sent_by_source_[index(family)];
+  if (by_source.size() <= source.value) by_source.resize(source.value + 1U);
+  by_source[source.value] += static_cast<std::size_t>(change);
+  sent_[index(family)] += static_cast<std::size_t>(change);
+}
+
+}  // namespace towpath::bgp

@@ -1,0 +1,161 @@
+// The adj-rib-out of all peers that are told routes in the same way, and the messages that tell them.
+//
+// Model
+//   The group has one reader of the RIB: first a walk over the table, then the journal. Whenever an attached
+//   peer has read all there is, the reader goes on by one slice: it compares each prefix with the
+//   adj-rib-out, and what differs becomes a batch of messages at the end of a queue that all attached peers
+//   read. A batch goes when the last one has read it.
+//
+//       RIB ──> reader ──> adj-rib-out ──> [ batch | batch | batch ] ──> attached peers, each at its place
+//        └────> reader of one peer alone ─────────────────────────────> a peer that joined late or fell
+//        behind
+//
+//   A peer that holds up more than kMaxQueueBytes leaves the queue. It then has a reader of its own, which
+//   starts where the peer stands and formats from the present state of the RIB, one batch at a time as its
+//   socket takes it: it sees only final states, and costs one batch and a journal cursor. A peer that joins
+//   later walks the table in the same way. When such a reader is at the end of the journal and the group's
+//   reader is, too, both have said the same, and the peer attaches. For as long as they differ it does not:
+//   the queue holds differences to the adj-rib-out only.
+//
+//   Split horizon: a route is not told to the peer it came from. In the queue that is a matter of audience
+//   (batch.h); the peer gets a withdrawal instead if it has been told another peer's path of that prefix
+//   before.
+//
+//   A peer with a reader of its own may get a withdrawal of a route that it was never told, if the route came
+//   and went while it was behind. That is allowed, and harmless.
+//
+// Ownership: Rib owns groups and PeerOutputs. A PeerOutput belongs to its group from join() to leave().
+// Threading: owned by the loop.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bgp/rib/batch.h"
+#include "bgp/rib/output.h"
+#include "bgp/rib/tables.h"
+
+namespace towpath::bgp {
+
+// What is still to be read of the tables, in the order of families and prefixes.
+struct TableWalk {
+  std::array<bool, kFamilyCount> wanted{};
+  std::array<bool, kFamilyCount> end_of_rib{};  // to be sent when the family is through
+  std::optional<Prefix> next;                   // in the first wanted family; its start where empty
+  bool active() const { return wanted[0] || wanted[1]; }
+};
+
+// A place in the RIB: the walk first, then the journal.
+struct RibReader {
+  TableWalk walk;
+  Journal::CursorId cursor = 0;
+};
+
+class UpdateGroup;
+
+struct PeerOutput {
+  PeerId peer;
+  UpdateGroup* group = nullptr;
+  // The batch that is being read, and where.
+  std::shared_ptr<const Batch> current;
+  std::size_t segment = 0;
+  std::size_t offset = 0;  // in the segment
+  // Attached: the number of the next batch of the queue. Otherwise the reader of its own.
+  bool attached = false;
+  std::uint64_t next_batch = 0;
+  RibReader solo;
+};
+
+class UpdateGroup {
+ public:
+  // What the slowest peer may hold up before it is left behind.
+  static constexpr std::size_t kMaxQueueBytes = 1 << 20;
+
+  UpdateGroup(RibTables& tables, const ExportTarget& target);
+  ~UpdateGroup();
+  UpdateGroup(const UpdateGroup&) = delete;
+  UpdateGroup& operator=(const UpdateGroup&) = delete;
+
+  const ExportTarget& target() const { return target_; }
+  bool empty() const { return members_.empty(); }
+
+  void join(PeerOutput& output);
+  void leave(PeerOutput& output);
+  // All routes of one family once more.
+  void refresh(PeerOutput& output, Family family);
+  // See Rib::pull().
+  bool pull(PeerOutput& output, std::size_t max_bytes, std::vector<OutputSlice>& out);
+  bool has_output(const PeerOutput& output) const;
+
+  struct Sent {
+    AttributeId attributes;  // none: not sent. Before export
+    PeerId source;
+  };
+  Sent sent(PrefixRef prefix, PeerId reader) const;
+  std::size_t sent_count(PeerId reader, Family family) const;
+
+ private:
+  // Eight bytes for each prefix of the group, whatever the number of peers.
+  struct AdjOut {
+    AttributeId attributes;
+    PeerId source;
+    bool told = false;  // to anyone in this group, ever since the number was given out
+  };
+  static_assert(sizeof(AdjOut) == 8);
+  struct QueuedBatch {
+    std::shared_ptr<const Batch> batch;
+    RibReader position;       // of the group's reader before it
+    std::size_t waiting = 0;  // attached peers that have not taken it
+  };
+
+  bool pending(const RibReader& reader) const;
+  bool read(RibReader& reader);
+  RibReader copy(const RibReader& reader);
+  Sent evaluate(PrefixRef prefix) const;
+
+  void format_shared();
+  void change(PrefixRef prefix);
+  void clear(PrefixRef prefix);
+  void format_solo(PeerOutput& output);
+
+  std::size_t hand_out(PeerOutput& output, std::size_t max_bytes, std::vector<OutputSlice>& out);
+  bool next(PeerOutput& output, unsigned& slices);
+  void attach(PeerOutput& output, std::uint64_t at);
+  void detach(PeerOutput& output);
+  void take(PeerOutput& output);
+  void drop_read_batches();
+  void leave_slow_behind();
+  bool is_member(PeerId peer) const { return peer.value < is_member_.size() && is_member_[peer.value]; }
+  AdjOut& adj_out(PrefixRef p) { return adj_out_[index(p.family())].at(p.number()); }
+  void count(Family family, PeerId source, std::ptrdiff_t change);
+  std::uint64_t queue_end() const { return queue_begin_ + queue_.size(); }
+
+  RibTables& tables_;
+  const ExportTarget target_;
+  BatchBuilder builder_;
+  RibReader reader_;
+
+  std::array<SparseArray<AdjOut>, kFamilyCount> adj_out_;
+  std::array<std::size_t, kFamilyCount> sent_{};
+  std::array<std::vector<std::size_t>, kFamilyCount> sent_by_source_;  // by PeerId
+
+  std::deque<QueuedBatch> queue_;
+  std::uint64_t queue_begin_ = 0;  // number of queue_.front(); 0: everything ever said is still there
+  std::size_t queue_bytes_ = 0;
+
+  std::vector<PeerOutput*> members_;
+  std::vector<bool> is_member_;  // by PeerId
+  std::size_t attached_ = 0;
+
+  // Scratch, emptied after use.
+  std::vector<PrefixRef> read_;
+  std::vector<Family> walked_;
+  std::vector<PrefixRef> refused_;
+};
+
+}  // namespace towpath::bgp
