@@ -1,0 +1,167 @@
+#include "cli/columns.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+
+namespace towpath::cli {
+namespace {
+
+using nlohmann::json;
+
+// The value of a key as a person would write it; "" where the row does not have it.
+std::string text(const json& row, const char* key) {
+  const auto it = row.find(key);
+  if (it == row.end() || it->is_null()) return "";
+  if (it->is_string()) return it->get<std::string>();
+  if (it->is_boolean()) return it->get<bool>() ? "yes" : "no";
+  if (it->is_array()) {
+    std::string out;
+    for (const auto& item : *it) {
+      if (!out.empty()) out += ',';
+      out += item.is_string() ? item.get<std::string>() : item.dump();
+    }
+    return out;
+  }
+  return it->dump();
+}
+
+bool is_true(const json& row, const char* key) {
+  const auto it = row.find(key);
+  return it != row.end() && it->is_boolean() && it->get<bool>();
+}
+
+// "42s", "3m10s", "5h02m", "12d03h": never wider than seven characters for decades.
+std::string duration(const json& row, const char* key) {
+  const auto it = row.find(key);
+  if (it == row.end() || !it->is_number()) return "";
+  const auto seconds = it->get<std::int64_t>();
+  if (seconds < 60) return fmt::format("{}s", seconds);
+  if (seconds < 3600) return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);
+  if (seconds < 86400) return fmt::format("{}h{:02}m", seconds / 3600, seconds / 60 % 60);
+  return fmt::format("{}d{:02}h", seconds / 86400, seconds / 3600 % 24);
+}
+
+// A cell that shows one key as it is.
+#define TOWPATH_CELL(key) [](const json& row) { return text(row, key); }
+
+// "*" best, "S" stale, "F" filtered.
+std::string route_flags(const json& row) {
+  std::string flags;
+  flags += is_true(row, "best") ? '*' : ' ';
+  if (is_true(row, "stale")) flags += 'S';
+  if (is_true(row, "filtered")) flags += 'F';
+  return flags;
+}
+
+std::string next_hops(const json& row) {
+  const auto it = row.find("next_hops");
+  if (it == row.end() || !it->is_array()) return "";
+  std::string out;
+  for (const auto& hop : *it) {
+    if (!out.empty()) out += ", ";
+    const std::string via = text(hop, "via");
+    out += via.empty() ? "" : via + " ";
+    out += "dev " + text(hop, "device");
+  }
+  return out;
+}
+
+// Container ids are 64 hex digits with most runtimes; twelve tell them apart, as those runtimes' own tools
+// show them.
+std::string short_id(const json& row) {
+  return text(row, "container_id").substr(0, 12);
+}
+
+std::string pod_name(const json& row) {
+  const auto it = row.find("pod");
+  if (it == row.end() || !it->is_object()) return "";
+  const std::string name = text(*it, "K8S_POD_NAME");
+  return name.empty() ? "" : text(*it, "K8S_POD_NAMESPACE") + "/" + name;
+}
+
+}  // namespace
+
+Columns route_columns(control::RouteTable table) {
+  if (table == control::RouteTable::kKernel) {
+    return {{"PREFIX", TOWPATH_CELL("prefix")},
+            {"TYPE", TOWPATH_CELL("type"), false, 0, 2},
+            {"METRIC", TOWPATH_CELL("metric"), true, 0, 1},
+            {"NEXT HOPS", next_hops, false, 12}};
+  }
+  if (table == control::RouteTable::kDiff) {
+    return {{"PREFIX", TOWPATH_CELL("prefix")},
+            {"PROBLEM", TOWPATH_CELL("problem")},
+            {"WANTED", TOWPATH_CELL("wanted"), false, 12, 2},
+            {"KERNEL", TOWPATH_CELL("kernel"), false, 12, 2},
+            {"REASON", TOWPATH_CELL("reason"), false, 16}};
+  }
+  Columns columns{{"  ", route_flags},
+                  {"PREFIX", TOWPATH_CELL("prefix")},
+                  {"PEER", TOWPATH_CELL("peer"), false, 8},
+                  {"NEXT HOP", TOWPATH_CELL("next_hop")},
+                  {"PREF", TOWPATH_CELL("local_pref"), true, 0, 3},
+                  {"MED", TOWPATH_CELL("med"), true, 0, 1},
+                  {"AGE", [](const json& row) { return duration(row, "age_seconds"); }, true, 0, 5},
+                  {"ORIGIN", TOWPATH_CELL("origin"), false, 0, 2},
+                  {"AS PATH", TOWPATH_CELL("as_path"), false, 8, 7},
+                  {"COMMUNITIES", TOWPATH_CELL("communities"), false, 12, 4}};
+  return columns;
+}
+
+Columns peer_columns() {
+  return {{"NAME", TOWPATH_CELL("name"), false, 8},
+          {"ADDRESS", TOWPATH_CELL("address")},
+          {"AS", TOWPATH_CELL("as"), true, 0, 5},
+          {"STATE", TOWPATH_CELL("state")},
+          {"SINCE", [](const json& row) { return duration(row, "since_seconds"); }, true},
+          {"FAMILIES", TOWPATH_CELL("families"), false, 0, 2},
+          {"RECEIVED", TOWPATH_CELL("prefixes_received"), true, 0, 4},
+          {"ACCEPTED", TOWPATH_CELL("prefixes_accepted"), true, 0, 3},
+          {"SENT", TOWPATH_CELL("prefixes_sent"), true, 0, 4},
+          {"LAST ERROR", TOWPATH_CELL("last_error"), false, 16, 8}};
+}
+
+Columns endpoint_columns() {
+  return {{"CONTAINER", short_id},
+          {"IFNAME", TOWPATH_CELL("ifname")},
+          {"NETWORK", TOWPATH_CELL("network"), false, 8, 3},
+          {"HOST DEVICE", TOWPATH_CELL("host_ifname")},
+          {"ADDRESSES", TOWPATH_CELL("addresses"), false, 16},
+          {"MTU", TOWPATH_CELL("mtu"), true, 0, 1},
+          {"POD", pod_name, false, 12, 4},
+          {"CREATED", TOWPATH_CELL("created"), false, 0, 2}};
+}
+
+Columns block_columns() {
+  return {{"BLOCK", TOWPATH_CELL("block")},
+          {"STATE", TOWPATH_CELL("state"), false, 0, 2},
+          {"SIZE", TOWPATH_CELL("size"), true},
+          {"USED", TOWPATH_CELL("used"), true},
+          {"FREE", TOWPATH_CELL("free"), true}};
+}
+
+Columns allocation_columns() {
+  return {{"ADDRESS", TOWPATH_CELL("address")}, {"CONTAINER", short_id},
+          {"IFNAME", TOWPATH_CELL("ifname")},   {"NETWORK", TOWPATH_CELL("network"), false, 8, 3},
+          {"STATE", TOWPATH_CELL("state")},     {"SINCE", TOWPATH_CELL("since"), false, 0, 2}};
+}
+
+Columns version_columns() {
+  return {{"PROGRAM", TOWPATH_CELL("program")},
+          {"VERSION", TOWPATH_CELL("version")},
+          {"PROTOCOL", TOWPATH_CELL("protocol"), true}};
+}
+
+std::string status_text(std::string_view json_row) {
+  const auto row = json::parse(json_row, nullptr, false);
+  std::string out;
+  if (!row.is_object()) return out;
+  std::size_t width = 0;
+  for (const auto& [key, value] : row.items()) width = std::max(width, key.size());
+  for (const auto& [key, value] : row.items())
+    out += fmt::format("{:<{}}  {}\n", key, width, text(row, key.c_str()));
+  return out;
+}
+
+}  // namespace towpath::cli

@@ -1,0 +1,134 @@
+#include "cli/control_client.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace towpath::cli {
+namespace {
+
+using control::Code;
+using nlohmann::json;
+
+constexpr timeval kPatience{30, 0};  // for one piece of a reply
+
+Error not_reachable(const std::string& path, int sys_errno) {
+  std::string why;
+  if (sys_errno == ENOENT || sys_errno == ECONNREFUSED) {
+    why = "is towpathd running? 'systemctl status towpathd' tells; --socket names another path";
+  } else if (sys_errno == EACCES || sys_errno == EPERM) {
+    why = "no permission: run as root, or as a member of the socket's group";
+  } else {
+    why = Error::from_errno(sys_errno, "connect").message;
+  }
+  return {ErrorKind::kUnavailable, sys_errno, fmt::format("agent not reachable at {}: {}", path, why)};
+}
+
+// The row of a row line without parsing it, where the line has the agent's own layout; dumps have millions.
+std::optional<std::string_view> row_text(std::string_view line) {
+  constexpr std::string_view kHead = "{\"code\":100,\"row\":";
+  if (!line.starts_with(kHead) || !line.ends_with('}')) return std::nullopt;
+  return line.substr(kHead.size(), line.size() - kHead.size() - 1);
+}
+
+}  // namespace
+
+std::string format_request(const control::Request& request) {
+  json document{{"v", control::kProtocolVersion}, {"command", word_for(control::kCommands, request.command)}};
+  if (request.command == control::Command::kRoutes) {
+    json& arguments = document["arguments"];
+    arguments["table"] = word_for(control::kRouteTables, request.routes.table);
+    if (request.routes.peer) arguments["peer"] = *request.routes.peer;
+    if (request.routes.prefix) arguments["prefix"] = request.routes.prefix->to_string();
+    if (request.routes.address) arguments["address"] = request.routes.address->to_string();
+  }
+  return document.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
+}
+
+Result<ControlClient> ControlClient::connect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return fail(ErrorKind::kInvalid, fmt::format("--socket {}: a socket path has at most {} characters", path,
+                                                 sizeof address.sun_path - 1));
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return fail_errno(errno, "socket");
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return std::unexpected(not_reachable(path, errno));
+  }
+  return ControlClient(std::move(fd), path);
+}
+
+Status ControlClient::send(const std::string& line) {
+  for (std::size_t sent = 0; sent < line.size();) {
+    const ssize_t count = ::send(fd_.get(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    // The agent may have answered before it closed ("too many clients"): that answer says more.
+    if (count < 0 && errno == EPIPE) return {};
+    if (count < 0) return fail_errno(errno, "send to the agent at " + path_);
+    sent += static_cast<std::size_t>(count);
+  }
+  return {};
+}
+
+Result<std::string_view> ControlClient::receive_line() {
+  input_.erase(0, std::exchange(consumed_, 0));
+  std::size_t searched = 0;
+  for (;;) {
+    if (const auto at = input_.find('\n', searched); at != std::string::npos) {
+      consumed_ = at + 1;
+      return std::string_view(input_).substr(0, at);
+    }
+    searched = input_.size();
+    char buffer[65536];
+    const ssize_t count = ::recv(fd_.get(), buffer, sizeof buffer, 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      return fail(ErrorKind::kUnavailable,
+                  fmt::format("the agent at {} did not answer for {} s", path_, kPatience.tv_sec));
+    }
+    if (count < 0) return fail_errno(errno, "read from the agent at " + path_);
+    if (count == 0) {
+      return fail(ErrorKind::kUnavailable,
+                  fmt::format("the agent at {} closed the connection in mid-reply", path_));
+    }
+    input_.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
+Status ControlClient::ask(const control::Request& request,
+                          const std::function<bool(std::string_view)>& on_row) {
+  TOWPATH_TRY_STATUS(send(format_request(request)));
+  for (;;) {
+    TOWPATH_TRY(const std::string_view line, receive_line());
+    if (const auto row = row_text(line)) {
+      if (!on_row(*row)) return {};
+      continue;
+    }
+    const json reply = json::parse(line, nullptr, false);
+    const auto code = reply.is_object() ? reply.find("code") : reply.end();
+    if (!reply.is_object() || code == reply.end() || !code->is_number_integer()) {
+      return fail(ErrorKind::kCorrupt, fmt::format("what answers at {} is no towpathd", path_));
+    }
+    if (*code == static_cast<int>(Code::kEnd)) return {};
+    if (*code == static_cast<int>(Code::kRow)) {
+      if (!on_row(reply.value("row", json::object()).dump())) return {};
+      continue;
+    }
+    const std::string message = reply.contains("message") && reply["message"].is_string()
+                                    ? reply["message"].get<std::string>()
+                                    : std::string("no reason given");
+    return fail(ErrorKind::kInvalid, fmt::format("the agent refused ({}): {}", code->dump(), message));
+  }
+}
+
+}  // namespace towpath::cli

@@ -1,0 +1,111 @@
+#include "cli/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <vector>
+
+#include "cli/exit_code.h"
+#include "towpath/ipam/state_store.h"
+
+namespace towpath::cli {
+namespace {
+
+constexpr const char* kFooter = R"(
+Exit codes: 0 all is well, 1 an error, 2 a wrong command line, 3 the agent is not reachable.
+endpoints and ipam read the state of this host and need no agent.)";
+
+constexpr const char* kRoutesFooter = R"(
+Flags: * best path, S stale (kept while its peer restarts), F filtered by the import rules.
+Examples: towpathctl routes 10.64.0.0/16            what lies inside this prefix
+          towpathctl routes 10.64.1.7               which routes lead to this address
+          towpathctl routes adj-rib-in --peer host-b
+          towpathctl routes diff                    where the kernel is not as wanted)";
+
+std::string table_words() {
+  std::string out;
+  for (const auto& [word, table] : control::kRouteTables)
+    out += out.empty() ? std::string(word) : fmt::format(", {}", word);
+  return out;
+}
+
+// A word is the name of a table, a prefix or an address; which one shows by itself.
+void take_route_word(const std::string& word, control::RouteQuery& query, bool& has_table) {
+  if (const auto table = value_for(control::kRouteTables, word)) {
+    if (std::exchange(has_table, true))
+      throw CLI::ValidationError(fmt::format("'{}': one table at a time", word));
+    query.table = *table;
+    return;
+  }
+  if (query.prefix || query.address)
+    throw CLI::ValidationError(fmt::format("'{}': one prefix or address at a time", word));
+  if (const auto address = IpAddress::parse(word)) {
+    query.address = *address;
+  } else if (const auto prefix = Prefix::parse(word)) {
+    query.prefix = *prefix;
+  } else if (word.find('/') != std::string::npos) {
+    throw CLI::ValidationError(prefix.error().message);
+  } else {
+    throw CLI::ValidationError(
+        fmt::format("'{}' is no table ({}), no prefix and no address", word, table_words()));
+  }
+}
+
+}  // namespace
+
+std::variant<Options, int> parse_options(int argc, const char* const* argv) {
+  Options options;
+  options.socket = control::kDefaultSocketPath;
+  options.state_dir = ipam::kDefaultStateDir;
+
+  CLI::App app("towpathctl: asks the Towpath agent of this host, and its state on disk", "towpathctl");
+  app.footer(kFooter);
+  app.require_subcommand(0, 1);
+  app.fallthrough();
+  app.set_version_flag("--version", std::string("towpathctl ") + TOWPATH_VERSION);
+  app.add_option("--socket", options.socket, "control socket of the agent")->capture_default_str();
+  app.add_option("--state-dir", options.state_dir, "state directory of the agent and the plugins")
+      ->capture_default_str();
+  std::string format = "table";
+  app.add_option("-o,--output", format, "table for people, json for scripts")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+
+  std::vector<std::string> words;
+  std::string peer;
+  CLI::App* routes = app.add_subcommand("routes", "routes of one table");
+  routes
+      ->add_option("TABLE|PREFIX|ADDRESS", words,
+                   "a table (" + table_words() + "; loc-rib if not given), and a filter")
+      ->expected(0, 2);
+  const CLI::Option* peer_option =
+      routes->add_option("--peer", peer, "only routes from this peer; in adj-rib-out: to it");
+  routes->footer(kRoutesFooter);
+  const CLI::App* peers = app.add_subcommand("peers", "BGP sessions");
+  const CLI::App* status = app.add_subcommand("status", "is the agent well, and the kernel as it should be?");
+  const CLI::App* version = app.add_subcommand("version", "version of this program and of the agent");
+  const CLI::App* endpoints = app.add_subcommand("endpoints", "containers that are attached on this host");
+  CLI::App* ipam = app.add_subcommand("ipam", "address blocks of this host and their use");
+  ipam->add_flag("-v,--allocations", options.allocations, "each address, and who has it");
+  for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
+
+  try {
+    app.parse(argc, argv);
+    if (app.get_subcommands().empty()) throw CLI::ValidationError("a subcommand is missing");
+    bool has_table = false;
+    for (const std::string& word : words) take_route_word(word, options.routes, has_table);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kExitOk : kExitUsage;
+  }
+  options.format = format == "json" ? Format::kJson : Format::kTable;
+  if (peer_option->count() > 0) options.routes.peer = peer;
+  const std::pair<const CLI::App*, Action> actions[] = {
+      {routes, Action::kRoutes},   {peers, Action::kPeers},         {status, Action::kStatus},
+      {version, Action::kVersion}, {endpoints, Action::kEndpoints}, {ipam, Action::kIpam}};
+  for (const auto& [command, action] : actions) {
+    if (command->parsed()) options.action = action;
+  }
+  return options;
+}
+
+}  // namespace towpath::cli

@@ -1,0 +1,99 @@
+#include "cli/run.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "cli/columns.h"
+#include "cli/control_client.h"
+#include "cli/exit_code.h"
+#include "cli/local_rows.h"
+#include "cli/table_output.h"
+
+namespace towpath::cli {
+namespace {
+
+// A single row as a list of keys and values.
+class ListOutput final : public Output {
+ public:
+  explicit ListOutput(std::FILE* stream) : stream_(stream) {}
+  bool row(std::string_view json) override { return std::fputs(status_text(json).c_str(), stream_) >= 0; }
+  void end() override {}
+
+ private:
+  std::FILE* stream_;
+};
+
+std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
+  if (options.format == Format::kJson) return std::make_unique<JsonOutput>(out);
+  const auto table = [out](Columns columns, std::string when_empty) {
+    return std::make_unique<TableOutput>(out, std::move(columns), terminal_width(out), std::move(when_empty));
+  };
+  switch (options.action) {
+    case Action::kRoutes:
+      return table(route_columns(options.routes.table), options.routes.table == control::RouteTable::kDiff
+                                                            ? "The kernel is as wanted."
+                                                            : "No such routes.");
+    case Action::kPeers: return table(peer_columns(), "No peers are configured.");
+    case Action::kVersion: return table(version_columns(), "");
+    case Action::kEndpoints: return table(endpoint_columns(), "No containers are attached on this host.");
+    case Action::kIpam:
+      return options.allocations ? table(allocation_columns(), "No addresses are in use.")
+                                 : table(block_columns(), "This host has no blocks.");
+    case Action::kStatus: break;
+  }
+  return std::make_unique<ListOutput>(out);
+}
+
+Status ask_agent(const Options& options, const control::Request& request, Output& output) {
+  TOWPATH_TRY(ControlClient client, ControlClient::connect(options.socket));
+  return client.ask(request, [&output](std::string_view row) { return output.row(row); });
+}
+
+Status print_versions(const Options& options, Output& output) {
+  output.row(fmt::format(R"({{"program":"towpathctl","version":"{}","protocol":{}}})", TOWPATH_VERSION,
+                         control::kProtocolVersion));
+  return ask_agent(options, {control::Command::kVersion, {}}, output);
+}
+
+Status print_rows(const Options& options, Output& output) {
+  switch (options.action) {
+    case Action::kRoutes: return ask_agent(options, {control::Command::kRoutes, options.routes}, output);
+    case Action::kPeers: return ask_agent(options, {control::Command::kPeers, {}}, output);
+    case Action::kStatus: return ask_agent(options, {control::Command::kStatus, {}}, output);
+    case Action::kVersion: return print_versions(options, output);
+    case Action::kEndpoints: return print_endpoints(options.state_dir, output);
+    case Action::kIpam:
+      // A table shows one kind of row; JSON nests.
+      return options.allocations && options.format == Format::kTable
+                 ? print_allocations(options.state_dir, output)
+                 : print_blocks(options.state_dir, options.allocations, output);
+  }
+  return fail(ErrorKind::kUnsupported, "no such command");
+}
+
+bool reader_left(std::FILE* out) {
+  return std::ferror(out) != 0 && errno == EPIPE;
+}
+
+}  // namespace
+
+int run(const Options& options, std::FILE* out, std::FILE* err) {
+  const auto output = make_output(options, out);
+  errno = 0;
+  const Status status = print_rows(options, *output);
+  // The version of this program is an answer of its own: it stands also when there is no agent.
+  if (status || options.action == Action::kVersion) output->end();
+  if (std::ferror(out) == 0) std::fflush(out);
+  if (reader_left(out)) return kExitOk;  // "| head" has seen enough
+  if (std::ferror(out) != 0) {
+    fmt::print(err, "towpathctl: {}\n", Error::from_errno(errno, "write").message);
+    return kExitError;
+  }
+  if (status) return kExitOk;
+  fmt::print(err, "towpathctl: {}\n", status.error().message);
+  return status.error().kind == ErrorKind::kUnavailable ? kExitNoAgent : kExitError;
+}
+
+}  // namespace towpath::cli

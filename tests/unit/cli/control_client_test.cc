@@ -1,0 +1,104 @@
+#include "cli/control_client.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/unit/cli/scripted_agent.h"
+
+namespace towpath::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+struct Answer {
+  Status status;
+  std::vector<std::string> rows;
+};
+
+Answer ask(const std::string& path, const control::Request& request = {}) {
+  Answer answer;
+  auto client = ControlClient::connect(path);
+  if (!client) {
+    answer.status = std::unexpected(client.error());
+    return answer;
+  }
+  answer.status = client->ask(request, [&](std::string_view row) {
+    answer.rows.emplace_back(row);
+    return true;
+  });
+  return answer;
+}
+
+TEST(ControlClient, HandsOverTheRowsAsTheyCame) {
+  ScriptedAgent agent(
+      "{\"code\":100,\"row\":{\"a\":1}}\n{ \"row\": {\"b\":[2]}, \"code\": 100 "
+      "}\n{\"code\":200,\"rows\":2}\n");
+  const Answer answer = ask(agent.path());
+  EXPECT_TRUE(answer.status.has_value());
+  EXPECT_THAT(answer.rows, ElementsAre(R"({"a":1})", R"({"b":[2]})"));
+}
+
+TEST(ControlClient, AsksInTheProtocolsWords) {
+  EXPECT_EQ(format_request({control::Command::kPeers, {}}), "{\"command\":\"peers\",\"v\":1}\n");
+  const control::RouteQuery query{.table = control::RouteTable::kAdjRibIn,
+                                  .peer = "b",
+                                  .prefix = *Prefix::parse("10.0.0.0/8"),
+                                  .address = *IpAddress::parse("10.1.2.3")};
+  EXPECT_EQ(format_request({control::Command::kRoutes, query}),
+            "{\"arguments\":{\"address\":\"10.1.2.3\",\"peer\":\"b\",\"prefix\":\"10.0.0.0/8\","
+            "\"table\":\"adj-rib-in\"},\"command\":\"routes\",\"v\":1}\n");
+}
+
+TEST(ControlClient, SaysWhyThereIsNoAgent) {
+  const Answer missing = ask("/nonexistent/socket");
+  EXPECT_EQ(missing.status.error().kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(
+      missing.status.error().message,
+      "agent not reachable at /nonexistent/socket: is towpathd running? 'systemctl status towpathd' tells; "
+      "--socket names another path");
+  const Answer long_path = ask("/" + std::string(200, 'x'));
+  EXPECT_THAT(long_path.status.error().message, HasSubstr("a socket path has at most 107 characters"));
+}
+
+TEST(ControlClient, TellsRefusalsAndBrokenRepliesApart) {
+  struct Row {
+    const char* reply;
+    ErrorKind kind;
+    const char* message;
+  };
+  const Row rows[] = {
+      {"{\"code\":404,\"message\":\"peer: value 'x': no such peer\"}\n", ErrorKind::kInvalid,
+       "the agent refused (404): peer: value 'x': no such peer"},
+      {"{\"code\":500}\n", ErrorKind::kInvalid, "the agent refused (500): no reason given"},
+      {"{\"code\":100,\"row\":{}}\n", ErrorKind::kUnavailable, "closed the connection in mid-reply"},
+      {"", ErrorKind::kUnavailable, "closed the connection in mid-reply"},
+      {"HTTP/1.1 400 Bad Request\n", ErrorKind::kCorrupt, "is no towpathd"},
+      {"[1]\n", ErrorKind::kCorrupt, "is no towpathd"},
+      {"{\"code\":\"x\"}\n", ErrorKind::kCorrupt, "is no towpathd"},
+  };
+  for (const Row& row : rows) {
+    ScriptedAgent agent(row.reply);
+    const Answer answer = ask(agent.path());
+    ASSERT_FALSE(answer.status.has_value()) << row.reply;
+    EXPECT_EQ(answer.status.error().kind, row.kind) << row.reply;
+    EXPECT_THAT(answer.status.error().message, HasSubstr(row.message));
+  }
+}
+
+TEST(ControlClient, StopsWhenTheReaderHasSeenEnough) {
+  std::string reply;
+  for (int i = 0; i < 100000; ++i) reply += fmt::format("{{\"code\":100,\"row\":{{\"n\":{}}}}}\n", i);
+  ScriptedAgent agent(reply);
+  auto client = ControlClient::connect(agent.path());
+  ASSERT_TRUE(client.has_value());
+  int seen = 0;
+  EXPECT_TRUE(client->ask({}, [&](std::string_view) { return ++seen < 3; }).has_value());
+  EXPECT_EQ(seen, 3);
+}
+
+}  // namespace
+}  // namespace towpath::cli

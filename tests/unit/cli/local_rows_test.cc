@@ -1,0 +1,116 @@
+#include "cli/local_rows.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/exit_code.h"
+#include "cli/run.h"
+#include "tests/unit/cli/captured_stream.h"
+#include "towpath/ipam/state_store.h"
+
+namespace towpath::cli {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class LocalRows : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/towpath-rows-XXXXXX";
+    directory_ = ::mkdtemp(name);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  // One live endpoint with an address of each family.
+  void attach() {
+    auto store = ipam::StateStore::open(directory_, ipam::StateStore::OpenMode::kCreate);
+    ASSERT_TRUE(store.has_value()) << store.error().message;
+    const Prefix owned[] = {*Prefix::parse("10.64.1.0/29"), *Prefix::parse("fd00:64::/125")};
+    ASSERT_TRUE(store->set_owned_blocks(owned).has_value());
+    ipam::ReserveRequest request;
+    request.attachment = {"0123456789abcdef", "eth0"};
+    request.network = "net";
+    request.sandbox = "/run/netns/x";
+    request.labels = {{"app", "web"}};
+    request.pod = {{"K8S_POD_NAMESPACE", "prod"}, {"K8S_POD_NAME", "web-1"}};
+    auto record = store->reserve(request);
+    ASSERT_TRUE(record.has_value()) << record.error().message;
+    record->state = ipam::AllocationState::kLive;
+    record->host_ifname = "tp0123456789a";
+    record->mtu = 1500;
+    ASSERT_TRUE(store->commit(*record).has_value());
+  }
+
+  Options options(Action action, Format format, bool allocations = false) const {
+    Options out;
+    out.action = action;
+    out.state_dir = directory_;
+    out.format = format;
+    out.allocations = allocations;
+    return out;
+  }
+
+  static std::string output_of(const Options& options) {
+    CapturedStream out;
+    CapturedStream err;
+    EXPECT_EQ(run(options, out.get(), err.get()), kExitOk) << err.text();
+    return out.text();
+  }
+
+  std::string directory_;
+};
+
+TEST_F(LocalRows, EndpointsNeedNoAgent) {
+  attach();
+  const json rows = json::parse(output_of(options(Action::kEndpoints, Format::kJson)));
+  ASSERT_EQ(rows.size(), 1U);
+  const json& row = rows[0];
+  EXPECT_EQ(row["container_id"], "0123456789abcdef");
+  EXPECT_EQ(row["ifname"], "eth0");
+  EXPECT_EQ(row["host_ifname"], "tp0123456789a");
+  EXPECT_EQ(row["addresses"].size(), 2U);
+  EXPECT_EQ(row["mtu"], 1500);
+  EXPECT_EQ(row["sandbox"], "/run/netns/x");
+  EXPECT_EQ(row["created"], "1970-01-01T00:00:00Z");
+  EXPECT_EQ(row["labels"]["app"], "web");
+  EXPECT_EQ(row["pod"]["K8S_POD_NAME"], "web-1");
+}
+
+TEST_F(LocalRows, BlocksAndTheirAllocations) {
+  attach();
+  const json rows = json::parse(output_of(options(Action::kIpam, Format::kJson, true)));
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0]["block"], "10.64.1.0/29");
+  EXPECT_EQ(rows[0]["family"], "ipv4");
+  EXPECT_EQ(rows[0]["used"], 1);
+  EXPECT_EQ(rows[0]["size"].get<int>() - rows[0]["free"].get<int>(), 1);
+  ASSERT_EQ(rows[1]["allocations"].size(), 1U);
+  EXPECT_EQ(rows[1]["allocations"][0]["state"], "live");
+  EXPECT_FALSE(json::parse(output_of(options(Action::kIpam, Format::kJson)))[0].contains("allocations"));
+}
+
+TEST_F(LocalRows, TablesForPeople) {
+  attach();
+  const std::string endpoints = output_of(options(Action::kEndpoints, Format::kTable));
+  EXPECT_THAT(endpoints, HasSubstr("0123456789ab  eth0"));
+  EXPECT_THAT(endpoints, HasSubstr("prod/web-1"));
+  const std::string allocations = output_of(options(Action::kIpam, Format::kTable, true));
+  EXPECT_THAT(allocations, HasSubstr("ADDRESS"));
+  EXPECT_THAT(allocations, HasSubstr("live"));
+}
+
+TEST_F(LocalRows, SayWhenThereIsNoStore) {
+  CapturedStream out;
+  CapturedStream err;
+  directory_ += "/none";
+  EXPECT_EQ(run(options(Action::kEndpoints, Format::kTable), out.get(), err.get()), kExitError);
+  EXPECT_THAT(err.text(), HasSubstr("no state store in " + directory_));
+}
+
+}  // namespace
+}  // namespace towpath::cli

@@ -1,0 +1,105 @@
+#include "cli/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "cli/exit_code.h"
+
+namespace towpath::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::variant<Options, int> parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "towpathctl");
+  return parse_options(static_cast<int>(words.size()), words.data());
+}
+
+TEST(Options, Defaults) {
+  const auto parsed = parse({"routes"});
+  const auto& options = std::get<Options>(parsed);
+  EXPECT_EQ(options.action, Action::kRoutes);
+  EXPECT_EQ(options.socket, "/run/towpath/towpathd.sock");
+  EXPECT_EQ(options.state_dir, "/run/towpath");
+  EXPECT_EQ(options.format, Format::kTable);
+  EXPECT_TRUE(options.routes == control::RouteQuery{});
+}
+
+TEST(Options, GlobalOptionsStandOnEitherSideOfTheCommand) {
+  for (const auto& words : std::vector<std::vector<const char*>>{
+           {"-o", "json", "--socket", "/s", "--state-dir", "/d", "peers"},
+           {"peers", "-o", "json", "--socket", "/s", "--state-dir", "/d"}}) {
+    const auto parsed = parse(words);
+    const auto& options = std::get<Options>(parsed);
+    EXPECT_EQ(options.action, Action::kPeers);
+    EXPECT_EQ(options.socket, "/s");
+    EXPECT_EQ(options.state_dir, "/d");
+    EXPECT_EQ(options.format, Format::kJson);
+  }
+}
+
+TEST(Options, ARouteWordIsATableAPrefixOrAnAddress) {
+  const auto both = parse({"routes", "adj-rib-in", "fd00:64::/48", "--peer", "host-b"});
+  EXPECT_EQ(std::get<Options>(both).routes.table, control::RouteTable::kAdjRibIn);
+  EXPECT_EQ(std::get<Options>(both).routes.prefix, *Prefix::parse("fd00:64::/48"));
+  EXPECT_EQ(std::get<Options>(both).routes.peer, "host-b");
+  const auto address = parse({"routes", "10.64.1.7"});
+  EXPECT_EQ(std::get<Options>(address).routes.address, *IpAddress::parse("10.64.1.7"));
+  const auto turned = parse({"routes", "10.0.0.0/8", "kernel"});
+  EXPECT_EQ(std::get<Options>(turned).routes.table, control::RouteTable::kKernel);
+  EXPECT_TRUE(std::get<Options>(turned).routes.prefix.has_value());
+}
+
+TEST(Options, EveryCommandIsKnown) {
+  const std::pair<const char*, Action> commands[] = {
+      {"routes", Action::kRoutes},   {"peers", Action::kPeers},         {"status", Action::kStatus},
+      {"version", Action::kVersion}, {"endpoints", Action::kEndpoints}, {"ipam", Action::kIpam}};
+  for (const auto& [word, action] : commands) {
+    const auto parsed = parse({word});
+    EXPECT_EQ(std::get<Options>(parsed).action, action) << word;
+  }
+  EXPECT_TRUE(std::get<Options>(parse({"ipam", "-v"})).allocations);
+  EXPECT_TRUE(std::get<Options>(parse({"ipam", "--allocations"})).allocations);
+}
+
+TEST(Options, WrongCommandLinesEndWithTheirOwnCodeAndOneReason) {
+  struct Row {
+    std::vector<const char*> words;
+    const char* complaint;
+  };
+  const Row rows[] = {
+      {{}, "subcommand"},
+      {{"reboot"}, "reboot"},
+      {{"peers", "extra"}, "extra"},
+      {{"peers", "--peer", "x"}, "--peer"},
+      {{"-o", "xml", "peers"}, "xml"},
+      {{"routes", "fib"},
+       "'fib' is no table (loc-rib, adj-rib-in, adj-rib-out, kernel, diff), no prefix and no address"},
+      {{"routes", "10.0.0.1/8"}, "'10.0.0.1/8' has bits set beyond its length; the network is 10.0.0.0/8"},
+      {{"routes", "kernel", "diff"}, "'diff': one table at a time"},
+      {{"routes", "10.0.0.0/8", "10.0.0.0/9"}, "'10.0.0.0/9': one prefix or address at a time"},
+  };
+  for (const Row& row : rows) {
+    testing::internal::CaptureStderr();
+    const auto parsed = parse(row.words);
+    const std::string complaint = testing::internal::GetCapturedStderr();
+    ASSERT_TRUE(std::holds_alternative<int>(parsed)) << row.complaint;
+    EXPECT_EQ(std::get<int>(parsed), kExitUsage) << row.complaint;
+    EXPECT_THAT(complaint, HasSubstr(row.complaint));
+  }
+}
+
+TEST(Options, HelpAndVersionAreNoErrors) {
+  for (const char* word : {"--help", "--version"}) {
+    testing::internal::CaptureStdout();
+    const auto parsed = parse({word});
+    EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("towpathctl"));
+    ASSERT_TRUE(std::holds_alternative<int>(parsed));
+    EXPECT_EQ(std::get<int>(parsed), kExitOk);
+  }
+}
+
+}  // namespace
+}  // namespace towpath::cli
