@@ -17,30 +17,30 @@
 namespace towpath::cni {
 
 struct CniInterface {
-  std::string name;
-  std::string mac;        // empty: not said
+  std::string name{};
+  std::string mac{};      // empty: not said
   std::uint32_t mtu = 0;  // 0: not said
-  std::string sandbox;    // empty: on the host
-  std::string socket_path;
-  std::string pci_id;
+  std::string sandbox{};  // empty: on the host
+  std::string socket_path{};
+  std::string pci_id{};
   friend bool operator==(const CniInterface&, const CniInterface&) = default;
 };
 
 struct CniIp {
   InterfaceAddress address;
-  std::optional<IpAddress> gateway;
-  std::optional<std::uint32_t> interface;  // index in CniResult::interfaces; 0 is an index, absent is not
+  std::optional<IpAddress> gateway{};
+  std::optional<std::uint32_t> interface{};  // index in CniResult::interfaces; 0 is an index, absent is not
   friend bool operator==(const CniIp&, const CniIp&) = default;
 };
 
 struct CniRoute {
   Prefix destination;
-  std::optional<IpAddress> gateway;
-  std::optional<std::uint32_t> mtu;
-  std::optional<std::uint32_t> advmss;
-  std::optional<std::uint32_t> priority;
-  std::optional<std::uint32_t> table;
-  std::optional<std::uint32_t> scope;
+  std::optional<IpAddress> gateway{};
+  std::optional<std::uint32_t> mtu{};
+  std::optional<std::uint32_t> advmss{};
+  std::optional<std::uint32_t> priority{};
+  std::optional<std::uint32_t> table{};
+  std::optional<std::uint32_t> scope{};
   friend bool operator==(const CniRoute&, const CniRoute&) = default;
 };
 

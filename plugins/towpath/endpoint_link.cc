@@ -1,0 +1,171 @@
+#include "plugins/towpath/endpoint_link.h"
+
+#include <fmt/format.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+
+#include "towpath/netlink/batch.h"
+#include "towpath/netlink/link.h"
+#include "towpath/netlink/sysctl.h"
+
+namespace towpath::cni {
+namespace {
+
+// Not the agent's number: these routes are the plugin's. The kernel calls it "installed by the
+// administrator", which is what routing daemons leave alone.
+constexpr std::uint8_t kEndpointRouteProtocol = RTPROT_STATIC;
+
+constexpr IpAddress kNextHop4 = IpAddress::v4(0xA9FE0101);
+constexpr IpAddress kNextHop6 = IpAddress::v6({0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+
+bool is_of_attachment(const netlink::Link& link, const ipam::AttachmentId& attachment) {
+  // An ADD that was killed between making the pair and naming it left no alias.
+  return link.kind == "veth" && (link.alias == attachment.to_string() || link.alias.empty());
+}
+
+bool has_family(const EndpointPlan& plan, AddressFamily family) {
+  return std::ranges::any_of(plan.addresses, [&](const IpAddress& a) { return a.family() == family; });
+}
+
+CniStatus refuse_taken_name(const EndpointNamespaces& where, const EndpointPlan& plan) {
+  if (!netlink::find_link(where.inside, plan.attachment.ifname)) return {};
+  return cni_fail(CniCode::kInvalidEnvironment,
+                  fmt::format("CNI_IFNAME: there is an interface '{}' in {} already", plan.attachment.ifname,
+                              where.sandbox.path()));
+}
+
+CniExpected<netlink::VethPair> make_pair_of_links(const EndpointNamespaces& where, const EndpointPlan& plan) {
+  const netlink::VethSpec spec{plan.host_ifname, kHostMac,           plan.attachment.ifname,
+                               plan.mac,         where.sandbox.fd(), plan.mtu};
+  auto pair = netlink::create_veth(where.host, spec);
+  if (!pair && pair.error().kind == ErrorKind::kExists) {
+    TOWPATH_TRY_STATUS(refuse_taken_name(where, plan));
+    // So it is the name on the host: left by an ADD of this attachment that was killed in a sandbox which is
+    // gone.
+    TOWPATH_CNI_TRY_STATUS(remove_endpoint(where.host, plan.attachment));
+    pair = netlink::create_veth(where.host, spec);
+  }
+  TOWPATH_CNI_TRY(const netlink::VethPair made, std::move(pair));
+  return made;
+}
+
+netlink::Route host_route(const IpAddress& address, IfIndex device) {
+  netlink::Route route;
+  route.key.destination = Prefix::host(address);
+  route.protocol = kEndpointRouteProtocol;
+  route.next_hops = {{.via = std::nullopt, .device = device}};
+  return route;
+}
+
+netlink::Route sandbox_route(const CniRoute& wanted, IfIndex device) {
+  netlink::Route route;
+  route.key.destination = wanted.destination;
+  route.key.table = wanted.table.value_or(netlink::kMainTable);
+  route.key.metric = wanted.priority.value_or(0);
+  route.protocol = kEndpointRouteProtocol;
+  route.mtu = wanted.mtu.value_or(0);
+  // 169.254.1.1 is in no prefix of the interface; an IPv6 link-local next hop always is on its link.
+  route.next_hops = {{.via = next_hop_of(wanted.destination.family()),
+                      .device = device,
+                      .onlink = wanted.destination.family() == AddressFamily::kIpv4}};
+  return route;
+}
+
+void add_sandbox_family(netlink::Batch& batch, const EndpointPlan& plan, AddressFamily family,
+                        IfIndex device) {
+  for (const IpAddress& address : plan.addresses) {
+    if (address.family() == family) batch.add_address(device, InterfaceAddress::host(address));
+  }
+  batch.set_neighbour(device, next_hop_of(family), kHostMac);
+  for (const CniRoute& route : plan.routes) {
+    if (route.destination.family() == family) batch.add_route(sandbox_route(route, device));
+  }
+}
+
+// A runtime may have switched IPv6 off in the sandbox (net.ipv6.conf.default.disable_ipv6); an address that
+// was asked for and given counts more.
+Status enable_ipv6(const netlink::Sandbox& sandbox, const std::string& ifname) {
+  const std::string key = fmt::format("net/ipv6/conf/{}/disable_ipv6", ifname);
+  return sandbox.run_in([&]() -> Status { return netlink::write_sysctl(key, "0"); });
+}
+
+Status configure_sandbox(const EndpointNamespaces& where, const EndpointPlan& plan, IfIndex device) {
+  netlink::Batch batch(where.inside);
+  batch.set_link(device, {.up = true});
+  if (has_family(plan, AddressFamily::kIpv4)) add_sandbox_family(batch, plan, AddressFamily::kIpv4, device);
+  const std::size_t first_ipv6 = batch.size();
+  if (has_family(plan, AddressFamily::kIpv6)) add_sandbox_family(batch, plan, AddressFamily::kIpv6, device);
+  TOWPATH_TRY(auto failures, batch.execute_all());
+  if (failures.empty()) return {};
+  const bool ipv6_is_off = failures.front().index >= first_ipv6 && failures.front().error.sys_errno == EACCES;
+  if (!ipv6_is_off) return std::unexpected(std::move(failures.front().error));
+  TOWPATH_TRY_STATUS(enable_ipv6(where.sandbox, plan.attachment.ifname));
+  // Of the first attempt the neighbour and the routes may have succeeded or not; begin again from nothing of
+  // them.
+  netlink::Batch clear(where.inside);
+  clear.delete_neighbour(device, kNextHop6);
+  for (const CniRoute& route : plan.routes) {
+    if (route.destination.family() == AddressFamily::kIpv6) clear.delete_route(sandbox_route(route, device));
+  }
+  TOWPATH_TRY_STATUS(clear.execute_all());
+  netlink::Batch again(where.inside);
+  add_sandbox_family(again, plan, AddressFamily::kIpv6, device);
+  return again.execute();
+}
+
+Status configure_host(const EndpointNamespaces& where, const EndpointPlan& plan, IfIndex device) {
+  netlink::Batch batch(where.host);
+  batch.set_link(device, netlink::LinkSettings::host_side(plan.attachment.to_string()));
+  for (const IpAddress& address : plan.addresses) {
+    batch.set_neighbour(device, address, plan.mac);
+    batch.add_route(host_route(address, device));
+  }
+  return batch.execute();
+}
+
+}  // namespace
+
+std::string host_ifname(const ipam::AttachmentId& attachment) {
+  // FNV-1a over both names with what separates them, and a last mixing step so that all bits of the result
+  // are good.
+  std::uint64_t hash = 0xCBF29CE484222325;
+  for (const char c : attachment.to_string()) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  }
+  hash = (hash ^ (hash >> 32)) * 0xD6E8FEB86659FD93;
+  hash ^= hash >> 32;
+  return fmt::format("tp{:013x}", hash >> 12);
+}
+
+IpAddress next_hop_of(AddressFamily family) {
+  return family == AddressFamily::kIpv4 ? kNextHop4 : kNextHop6;
+}
+
+CniStatus make_endpoint(const EndpointNamespaces& where, const EndpointPlan& plan, Rollback& rollback) {
+  TOWPATH_TRY(const netlink::VethPair pair, make_pair_of_links(where, plan));
+  rollback.push([&host = where.host, index = pair.host] {
+    netlink::Batch batch(host);
+    batch.delete_link(index);
+    static_cast<void>(batch.execute());  // gone with its sandbox is as good
+  });
+  // The host end first: then the sandbox end has a carrier from the moment it is up.
+  TOWPATH_CNI_TRY_STATUS(configure_host(where, plan, pair.host));
+  TOWPATH_CNI_TRY_STATUS(configure_sandbox(where, plan, pair.sandbox));
+  return {};
+}
+
+Status remove_endpoint(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment) {
+  const auto link = netlink::find_link(host, host_ifname(attachment));
+  if (!link && link.error().kind == ErrorKind::kNotFound) return {};
+  if (!link) return std::unexpected(link.error());
+  if (!is_of_attachment(*link, attachment)) return {};
+  netlink::Batch batch(host);
+  batch.delete_link(link->index);
+  auto deleted = batch.execute();
+  // Its sandbox may end at this moment and take it along.
+  if (!deleted && deleted.error().kind != ErrorKind::kNotFound) return deleted;
+  return {};
+}
+
+}  // namespace towpath::cni

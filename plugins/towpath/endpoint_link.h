@@ -1,0 +1,68 @@
+// The kernel objects of one endpoint: the veth pair with its addresses, neighbours and routes on both sides.
+//
+// Model (docs/architecture.md, chapter 8)
+//   The sandbox end has the endpoint's addresses as /32 and /128 and its routes through 169.254.1.1 and
+//   fe80::1, which no interface has: permanent neighbour entries lead both to the host end. The host end has
+//   no address; permanent neighbour entries and a /32 or /128 route lead to the container. So the first
+//   packet waits for nothing, in either direction. All of it goes away with the pair, and the pair with
+//   either end.
+//
+// How it is recognised
+//   By the name of the host end, which is made from container id and interface name, and by its alias, which
+//   holds both in full. A record is not needed to find and remove it.
+//
+// Threading: none of its own. Failure: what the kernel refused, and for which object.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "plugins/common/cni_error.h"
+#include "plugins/common/cni_result.h"
+#include "towpath/base/mac_address.h"
+#include "towpath/base/rollback.h"
+#include "towpath/ipam/attachment_id.h"
+#include "towpath/ipam/endpoint_record.h"
+#include "towpath/netlink/netlink_socket.h"
+#include "towpath/netlink/route.h"
+#include "towpath/netlink/sandbox.h"
+
+namespace towpath::cni {
+
+// Of every host end; the containers' neighbour entries hold it.
+inline constexpr MacAddress kHostMac({0x02, 0x74, 0x70, 0x00, 0x00, 0x01});
+
+// "tp" and 13 hexadecimal digits of a hash of both names.
+std::string host_ifname(const ipam::AttachmentId& attachment);
+
+// 169.254.1.1 or fe80::1.
+IpAddress next_hop_of(AddressFamily family);
+
+struct EndpointPlan {
+  ipam::AttachmentId attachment;
+  std::string host_ifname;
+  MacAddress mac;  // of the sandbox end
+  std::uint32_t mtu = 1500;
+  std::vector<IpAddress> addresses;
+  // In the sandbox, all through next_hop_of(their family); their own gateways are not used.
+  std::vector<CniRoute> routes;
+};
+
+struct EndpointNamespaces {
+  netlink::NetlinkSocket& host;
+  const netlink::Sandbox& sandbox;
+  netlink::NetlinkSocket& inside;  // a socket in the sandbox
+};
+
+// Makes everything. What was made is on `rollback`, also when a later step fails.
+CniStatus make_endpoint(const EndpointNamespaces& where, const EndpointPlan& plan, Rollback& rollback);
+
+// Removes the pair; not being there is fine. An interface of that name that is not this attachment's is left
+// alone.
+Status remove_endpoint(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment);
+
+// Compares the kernel with the plan; kCheckFailed says the first difference.
+CniStatus check_endpoint(const EndpointNamespaces& where, const EndpointPlan& plan);
+
+}  // namespace towpath::cni

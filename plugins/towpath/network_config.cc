@@ -1,0 +1,31 @@
+#include "plugins/towpath/network_config.h"
+
+#include <fmt/format.h>
+
+namespace towpath::cni {
+
+CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
+  NetworkConfig out;
+  TOWPATH_TRY(out.ipam, IpamConfig::parse(request));
+  for (std::size_t i = 0; i < out.ipam.routes.size(); ++i) {
+    const CniRoute& route = out.ipam.routes[i];
+    if (route.advmss || route.scope) {
+      return cni_fail(
+          CniCode::kUnsupportedField,
+          fmt::format("ipam.routes[{}].{}: '{}' is not supported by this plugin", i,
+                      route.advmss ? "advmss" : "scope", route.advmss ? *route.advmss : *route.scope));
+    }
+  }
+  TOWPATH_TRY(const JsonObject config, JsonObject::make(request.config, ""));
+  TOWPATH_TRY(const auto mtu, config.number("mtu", 0, 65535));
+  out.mtu = mtu.value_or(0);
+  constexpr std::uint32_t kSmallestIpv4Mtu = 68;  // RFC 791
+  if (out.mtu != 0 && out.mtu < kSmallestIpv4Mtu) {
+    return cni_fail(CniCode::kInvalidConfig, fmt::format("mtu: '{}' is below {}", out.mtu, kSmallestIpv4Mtu));
+  }
+  TOWPATH_TRY(const auto dns, config.object("dns"));
+  if (dns) out.dns = *config.find("dns");
+  return out;
+}
+
+}  // namespace towpath::cni

@@ -1,0 +1,19 @@
+// The keys of a network configuration that concern the towpath plugin, checked.
+#pragma once
+
+#include <cstdint>
+
+#include "plugins/common/cni_request.h"
+#include "plugins/common/host_ipam.h"
+
+namespace towpath::cni {
+
+struct NetworkConfig {
+  IpamConfig ipam;
+  std::uint32_t mtu = 0;  // 0: that of the host's uplink
+  Json dns;               // an object to put into the result, or null
+
+  static CniExpected<NetworkConfig> parse(const CniRequest& request);
+};
+
+}  // namespace towpath::cni

@@ -1,0 +1,252 @@
+#include "plugins/towpath/towpath_plugin.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "plugins/common/delegate.h"
+#include "plugins/common/host_ipam.h"
+#include "plugins/towpath/endpoint_link.h"
+#include "plugins/towpath/network_config.h"
+#include "towpath/base/rollback.h"
+#include "towpath/netlink/link.h"
+#include "towpath/netlink/sysctl.h"
+#include "towpath/netlink/uplink.h"
+
+namespace towpath::cni {
+namespace {
+
+using netlink::NetlinkSocket;
+using netlink::Sandbox;
+
+// --- ADD ---
+
+// A record in the way of ADD is stale if what it stands for is gone: its sandbox, or in the same sandbox its
+// interface. A pending one in the same sandbox is of an ADD that was killed; whether it had made the
+// interface, making ours will tell.
+bool is_stale(const ipam::EndpointRecord& record, const Sandbox& sandbox, NetlinkSocket& inside) {
+  if (record.sandbox_inode != sandbox.inode()) return !sandbox_is_alive(record);
+  if (record.state == ipam::AllocationState::kPending) return true;
+  const auto link = netlink::find_link(inside, record.attachment.ifname);
+  return !link && link.error().kind == ErrorKind::kNotFound;
+}
+
+// Addresses from another IPAM plugin, which is told to take them back if ADD fails.
+CniExpected<CniResult> delegate_addresses(const CniRequest& request, const IpamConfig& config,
+                                          Rollback& rollback) {
+  rollback.push([&request, type = config.type] {
+    // The error that led here is the one to report; a plugin that cannot undo now is asked again by the
+    // runtime's DEL.
+    static_cast<void>(delegate(request, type, CniCommand::kDel));
+  });
+  TOWPATH_TRY(CniResult result, delegate_add(request, config.type));
+  if (result.ips.empty())
+    return cni_fail(CniCode::kInvalidConfig, fmt::format("{}: its result has no address", config.type));
+  return result;
+}
+
+// The routes for the container: those that the IPAM says, for families of which there is an address; for a
+// family without any, a default route.
+std::vector<CniRoute> plan_routes(const std::vector<CniRoute>& given,
+                                  const std::vector<IpAddress>& addresses) {
+  std::vector<CniRoute> routes;
+  for (const AddressFamily family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) {
+    if (std::ranges::none_of(addresses, [&](const IpAddress& a) { return a.family() == family; })) continue;
+    const std::size_t before = routes.size();
+    for (const CniRoute& route : given) {
+      if (route.destination.family() == family) routes.push_back(route);
+    }
+    if (routes.size() == before) routes.push_back({.destination = Prefix::default_route(family)});
+  }
+  for (CniRoute& route : routes) route.gateway = next_hop_of(route.destination.family());
+  return routes;
+}
+
+CniExpected<std::uint32_t> choose_mtu(const NetworkConfig& config, NetlinkSocket& host,
+                                      const std::vector<IpAddress>& addresses) {
+  std::uint32_t mtu = config.mtu;
+  if (mtu == 0) {
+    TOWPATH_CNI_TRY(mtu, netlink::uplink_mtu(host));
+  }
+  constexpr std::uint32_t kSmallestIpv6Mtu = 1280;  // RFC 8200 section 5
+  if (mtu < kSmallestIpv6Mtu && std::ranges::any_of(addresses, &IpAddress::is_v6)) {
+    return cni_fail(CniCode::kInvalidConfig,
+                    fmt::format("mtu: '{}' is below {}, which IPv6 needs", mtu, kSmallestIpv6Mtu));
+  }
+  return mtu;
+}
+
+// The result of plugins that ran before, and ours behind it.
+CniResult make_result(const CniRequest& request, const NetworkConfig& config, const EndpointPlan& plan,
+                      const CniResult& ipam) {
+  CniResult result = request.prev_result.value_or(CniResult{});
+  result.interfaces.push_back({.name = plan.host_ifname, .mac = kHostMac.to_string(), .mtu = plan.mtu});
+  const auto inside = static_cast<std::uint32_t>(result.interfaces.size());
+  result.interfaces.push_back({.name = plan.attachment.ifname,
+                               .mac = plan.mac.to_string(),
+                               .mtu = plan.mtu,
+                               .sandbox = request.netns});
+  for (const IpAddress& address : plan.addresses) {
+    result.ips.push_back({InterfaceAddress::host(address), next_hop_of(address.family()), inside});
+  }
+  result.routes.insert(result.routes.end(), plan.routes.begin(), plan.routes.end());
+  if (config.dns.is_object() && !config.dns.empty()) {
+    result.dns = config.dns;
+  } else if (ipam.dns.is_object() && !ipam.dns.empty()) {
+    result.dns = ipam.dns;
+  }
+  return result;
+}
+
+CniExpected<CniResult> add(const CniRequest& request) {
+  TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
+  TOWPATH_CNI_TRY(const Sandbox sandbox, Sandbox::open(request.netns));
+  TOWPATH_CNI_TRY(NetlinkSocket inside, sandbox.open_socket());
+  TOWPATH_CNI_TRY(NetlinkSocket host, NetlinkSocket::open());
+  TOWPATH_CNI_TRY(auto store,
+                  ipam::StateStore::open(config.ipam.state_dir, ipam::StateStore::OpenMode::kCreate));
+
+  // The intent: from here on the addresses are taken, and whoever cleans up finds everything by this record.
+  Rollback rollback;
+  TOWPATH_TRY(auto record,
+              reserve(store,
+                      make_reserve_request(request, config.ipam, ipam::AllocationState::kPending,
+                                           std::chrono::system_clock::now()),
+                      [&](const auto& existing) { return is_stale(existing, sandbox, inside); }));
+  rollback.push([&store, id = record.attachment, generation = record.generation] {
+    static_cast<void>(store.release(id, generation));  // a pending record that stays is released by DEL or GC
+  });
+  CniResult from_ipam;
+  from_ipam.routes = config.ipam.routes;
+  if (!config.ipam.is_own()) {
+    TOWPATH_TRY(from_ipam, delegate_addresses(request, config.ipam, rollback));
+    for (const CniIp& ip : from_ipam.ips) record.addresses.push_back(ip.address.address);
+  }
+
+  TOWPATH_TRY(record.mtu, choose_mtu(config, host, record.addresses));
+  record.host_ifname = host_ifname(record.attachment);
+  record.mac = MacAddress::random();
+  const EndpointPlan plan{record.attachment, record.host_ifname,
+                          record.mac,        record.mtu,
+                          record.addresses,  plan_routes(from_ipam.routes, record.addresses)};
+  TOWPATH_CNI_TRY_STATUS(netlink::enable_forwarding());
+  TOWPATH_TRY_STATUS(make_endpoint({host, sandbox, inside}, plan, rollback));
+
+  TOWPATH_CNI_TRY_STATUS(store.commit(record));  // the commit point
+  rollback.commit();
+  return make_result(request, config, plan, from_ipam);
+}
+
+// --- DEL and GC ---
+
+// The kernel first: an address is free only when nothing on this host answers for it any more.
+CniStatus remove(ipam::StateStore& store, NetlinkSocket& host, const ipam::EndpointRecord& record) {
+  TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, record.attachment));
+  TOWPATH_CNI_TRY_STATUS(store.release(record.attachment, record.generation));
+  return {};
+}
+
+CniStatus del(const CniRequest& request) {
+  TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
+  TOWPATH_CNI_TRY(NetlinkSocket host, NetlinkSocket::open());
+  TOWPATH_TRY(auto store, open_existing(config.ipam.state_dir));
+  std::optional<ipam::EndpointRecord> record;
+  if (store) {
+    TOWPATH_CNI_TRY(record, store->find(request.attachment));
+  }
+  // The same names in another network are another attachment.
+  if (record && record->network != request.network) return {};
+  // What the record says counts more than the configuration, which may have changed since.
+  const std::string ipam_type = record ? record->ipam_type : config.ipam.type;
+  if (ipam_type != kOwnIpamType) TOWPATH_TRY_STATUS(delegate(request, ipam_type, CniCommand::kDel));
+  if (record) return remove(*store, host, *record);
+  TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, request.attachment));
+  return {};
+}
+
+CniStatus gc(const CniRequest& request) {
+  TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
+  std::vector<CniError> errors;
+  if (!config.ipam.is_own()) {
+    if (auto done = delegate(request, config.ipam.type, CniCommand::kGc); !done)
+      errors.push_back(std::move(done).error());
+  }
+  TOWPATH_TRY(auto store, open_existing(config.ipam.state_dir));
+  if (!store) return join_errors(errors);
+  TOWPATH_TRY(const auto stale, stale_records(*store, request));
+  TOWPATH_CNI_TRY(NetlinkSocket host, NetlinkSocket::open());
+  for (const ipam::EndpointRecord& record : stale) {
+    if (auto removed = remove(*store, host, record); !removed) errors.push_back(std::move(removed).error());
+  }
+  return join_errors(errors);
+}
+
+// --- CHECK ---
+
+// What plugins that run after this one may have changed on purpose, they have said in the result that CHECK
+// is given: `tuning` writes another MAC address there, and MTUs are there since version 1.1.0. It names every
+// address and route.
+CniExpected<EndpointPlan> plan_to_check(const CniRequest& request, const ipam::EndpointRecord& record) {
+  EndpointPlan plan{record.attachment, record.host_ifname, record.mac, record.mtu, record.addresses, {}};
+  const CniResult& previous = *request.prev_result;
+  for (const CniInterface& interface : previous.interfaces) {
+    if (interface.name != record.attachment.ifname || interface.sandbox != request.netns) continue;
+    if (const auto mac = MacAddress::parse(interface.mac)) plan.mac = *mac;
+    if (interface.mtu != 0) plan.mtu = interface.mtu;
+  }
+  for (const IpAddress& address : record.addresses) {
+    if (std::ranges::none_of(previous.ips, [&](const CniIp& ip) { return ip.address.address == address; })) {
+      return cni_fail(CniCode::kCheckFailed, fmt::format("prevResult lacks the address {} of {}",
+                                                         address.to_string(), record.attachment.to_string()));
+    }
+  }
+  for (const CniRoute& route : previous.routes) {
+    if (route.gateway == next_hop_of(route.destination.family())) plan.routes.push_back(route);
+  }
+  return plan;
+}
+
+CniStatus check(const CniRequest& request) {
+  TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
+  if (!request.prev_result) {
+    return cni_fail(CniCode::kInvalidConfig, "prevResult is missing: CHECK compares with the result of ADD");
+  }
+  const auto missing = [&](std::string_view what) {
+    return cni_fail(CniCode::kCheckFailed, fmt::format("{} {}", request.attachment.to_string(), what));
+  };
+  TOWPATH_TRY(const auto store, open_existing(config.ipam.state_dir));
+  if (!store) return missing("is not attached: there is no state store");
+  TOWPATH_CNI_TRY(const auto record, store->find(request.attachment));
+  if (!record || record->network != request.network) return missing("is not attached to this network");
+  if (record->state != ipam::AllocationState::kLive) return missing("was not attached to the end");
+  if (record->sandbox_inode != request.netns_inode) return missing("is attached in another sandbox");
+  TOWPATH_CNI_TRY(const Sandbox sandbox, Sandbox::open(request.netns));
+  TOWPATH_CNI_TRY(NetlinkSocket inside, sandbox.open_socket());
+  TOWPATH_CNI_TRY(NetlinkSocket host, NetlinkSocket::open());
+  TOWPATH_TRY(const EndpointPlan plan, plan_to_check(request, *record));
+  TOWPATH_TRY_STATUS(check_endpoint({host, sandbox, inside}, plan));
+  if (record->ipam_type != kOwnIpamType) return delegate(request, record->ipam_type, CniCommand::kCheck);
+  return {};
+}
+
+// --- STATUS ---
+
+CniStatus status(const CniRequest& request) {
+  TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
+  if (config.ipam.is_own()) return check_addresses_available(config.ipam);
+  return delegate(request, config.ipam.type, CniCommand::kStatus);
+}
+
+}  // namespace
+
+PluginHandlers towpath_plugin() {
+  return {"towpath " TOWPATH_VERSION ": attaches a container to the network by native routes",
+          add,
+          del,
+          check,
+          gc,
+          status};
+}
+
+}  // namespace towpath::cni
