@@ -55,7 +55,8 @@ PathExclusion exclusion_of(const PathAttributes& attributes, const NextHop& next
 
 }  // namespace
 
-Rib::Rib(RibIdentity identity) : tables_(std::make_unique<RibTables>(std::move(identity))) {
+Rib::Rib(RibIdentity identity, RibLimits limits)
+    : tables_(std::make_unique<RibTables>(std::move(identity), limits)) {
   tables_->peers.emplace_back();
   tables_->peers[kLocalPeer.value].peer.kind = PeerKind::kLocal;
   tables_->peers[kLocalPeer.value].in_use = true;
@@ -74,7 +75,6 @@ PeerEntry& Rib::peer_entry(PeerId peer) {
 }
 
 // --- peers
-// -----------------------------------------------------------------------------------------------------------
 
 PeerId Rib::add_peer(RibPeer peer) {
   auto& peers = tables_->peers;
@@ -120,7 +120,6 @@ void Rib::release_if_gone(PeerId peer) {
 }
 
 // --- adj-rib-in
-// ------------------------------------------------------------------------------------------------------
 
 void Rib::apply(PeerId peer, const UpdateMessage& update, TimePoint now) {
   for (const Unreach& part : update.unreach) withdraw(peer, part.family, part.nlri);
@@ -178,7 +177,6 @@ void Rib::unoriginate(const Prefix& prefix) {
 }
 
 // --- paths
-// -----------------------------------------------------------------------------------------------------------
 
 std::uint32_t Rib::find_path(PrefixRef prefix, PeerId peer, std::uint32_t path_id) const {
   std::uint32_t i = tables_->prefixes[index(prefix.family())].paths(prefix.number());
@@ -275,7 +273,6 @@ void Rib::select(PrefixRef prefix, const Best& before) {
 }
 
 // --- long work
-// -------------------------------------------------------------------------------------------------------
 
 void Rib::mark_stale(PeerId peer, Family family) {
   auto& counters = peer_entry(peer).families[index(family)];
@@ -353,33 +350,42 @@ bool Rib::run(Job& job, std::size_t& budget) {
 }
 
 void Rib::run_on(const Job& job, PrefixRef prefix) {
-  const PeerEntry& peer = tables_->peers[job.peer.value];
-  const std::uint8_t epoch = peer.families[index(job.family)].epoch;
-  const auto age = [epoch](std::uint8_t e) { return static_cast<std::uint8_t>(epoch - e); };
-  std::uint32_t next = kNoIndex;
-  for (std::uint32_t i = tables_->prefixes[index(job.family)].paths(prefix.number()); i != kNoIndex;
-       i = next) {
-    PathEntry& path = tables_->paths[i];
-    next = path.next;
-    if (path.peer != job.peer) continue;
+  // Each change may put the list in another order, so the peer's paths are collected first.
+  peer_paths_.clear();
+  std::uint32_t i = tables_->prefixes[index(job.family)].paths(prefix.number());
+  for (; i != kNoIndex; i = tables_->paths[i].next) {
+    if (tables_->paths[i].peer == job.peer) peer_paths_.push_back(i);
+  }
+  for (const std::uint32_t path : peer_paths_) {
     if (job.kind == Job::Kind::kSweep) {
-      if (age(path.epoch) > age(job.epoch)) remove(prefix, i);
-      continue;
+      sweep(job, prefix, path);
+    } else {
+      apply_rules(prefix, path);
     }
-    if (path.exclusion != PathExclusion::kNone && path.exclusion != PathExclusion::kImportRules) continue;
-    const bool accepted = rules_accept(peer.peer.import_rules, tables_->prefix(prefix));
-    const PathExclusion exclusion = accepted ? PathExclusion::kNone : PathExclusion::kImportRules;
-    if (exclusion == path.exclusion) continue;
-    const Best before = best(prefix);
-    count(path, job.family, -1);
-    path.exclusion = exclusion;
-    count(path, job.family, 1);
-    select(prefix, before);
   }
 }
 
+void Rib::sweep(const Job& job, PrefixRef prefix, std::uint32_t path) {
+  const std::uint8_t epoch = tables_->peers[job.peer.value].families[index(job.family)].epoch;
+  const auto age = [epoch](std::uint8_t e) { return static_cast<std::uint8_t>(epoch - e); };
+  if (age(tables_->paths[path].epoch) > age(job.epoch)) remove(prefix, path);
+}
+
+void Rib::apply_rules(PrefixRef prefix, std::uint32_t path) {
+  PathEntry& entry = tables_->paths[path];
+  if (entry.exclusion != PathExclusion::kNone && entry.exclusion != PathExclusion::kImportRules) return;
+  const ImportRules& rules = tables_->peers[entry.peer.value].peer.import_rules;
+  const bool accepted = rules_accept(rules, tables_->prefix(prefix));
+  const PathExclusion exclusion = accepted ? PathExclusion::kNone : PathExclusion::kImportRules;
+  if (exclusion == entry.exclusion) return;
+  const Best before = best(prefix);
+  count(entry, prefix.family(), -1);
+  entry.exclusion = exclusion;
+  count(entry, prefix.family(), 1);
+  select(prefix, before);
+}
+
 // --- the FIB
-// ---------------------------------------------------------------------------------------------------------
 
 bool Rib::has_changes() const {
   return !tables_->journal.at_end(fib_cursor_);
@@ -400,7 +406,6 @@ bool Rib::read_changes(std::size_t budget, std::vector<RibDelta>& out) {
 }
 
 // --- what peers are told
-// ---------------------------------------------------------------------------------------------
 
 void Rib::open_output(PeerId peer, const ExportTarget& target) {
   peer_entry(peer);

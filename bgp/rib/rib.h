@@ -46,7 +46,7 @@ struct PeerOutput;
 
 class Rib {
  public:
-  explicit Rib(RibIdentity identity);
+  explicit Rib(RibIdentity identity, RibLimits limits = {});
   ~Rib();
   Rib(const Rib&) = delete;
   Rib& operator=(const Rib&) = delete;
@@ -56,7 +56,7 @@ class Rib {
   void set_identity(RibIdentity identity);
 
   // --- peers
-  // -------------------------------------------------------------------------------------------------------
+
   // Once per configured peer; it may stay over many sessions.
   PeerId add_peer(RibPeer peer);
   // From the OPEN of a new session. Paths kept from an earlier one count under the new identifier at their
@@ -69,9 +69,9 @@ class Rib {
   void remove_peer(PeerId peer);
 
   // --- adj-rib-in
-  // -------------------------------------------------------------------------------------------------- Routes
-  // of one UPDATE that share attributes and next hop; attributes.next_hop is not looked at. A route that is
-  // already there with the same attributes stops being stale and keeps its age.
+
+  // Routes of one UPDATE that share attributes and next hop; attributes.next_hop is not looked at. A route
+  // that is already there with the same attributes stops being stale and keeps its age.
   void announce(PeerId peer, Family family, const NextHop& next_hop, std::span<const NlriEntry> nlri,
                 const PathAttributes& attributes, TimePoint now);
   // What is not there is passed over.
@@ -89,13 +89,14 @@ class Rib {
   bool work(std::size_t budget);
 
   // --- own routes
-  // -------------------------------------------------------------------------------------------------- The
-  // next hop of what we originate is the sender's own at each session; attributes.next_hop is not looked at.
+
+  // The next hop of what we originate is the sender's own at each session; attributes.next_hop is not looked
+  // at.
   void originate(const Prefix& prefix, const PathAttributes& attributes, TimePoint now);
   void unoriginate(const Prefix& prefix);
 
   // --- the FIB
-  // -----------------------------------------------------------------------------------------------------
+
   // Appends at most `budget` changes of best paths since the last call, each prefix once with its present
   // state. True when more are waiting. Has to be called now and then, or the journal keeps one entry per
   // prefix.
@@ -103,9 +104,9 @@ class Rib {
   bool has_changes() const;
 
   // --- what peers are told
-  // ----------------------------------------------------------------------------------------- A session is
-  // established: the peer gets every exportable route, End-of-RIB for each family that the session has (RFC
-  // 4724 section 2), then changes. A peer whose output is open already starts anew.
+
+  // A session is established: the peer gets every exportable route, End-of-RIB for each family that the
+  // session has (RFC 4724 section 2), then changes. A peer whose output is open already starts anew.
   void open_output(PeerId peer, const ExportTarget& target);
   void close_output(PeerId peer);
   // ROUTE-REFRESH (RFC 2918): all routes of one family once more. No End-of-RIB follows.
@@ -119,7 +120,7 @@ class Rib {
   bool has_output(PeerId peer) const;
 
   // --- looking
-  // -----------------------------------------------------------------------------------------------------
+
   // Each looks at about `budget` prefixes from cursor.next on, appends rows in the order of prefixes, best
   // path first, and sets cursor.done at the end. A prefix is never split over two slices.
   void walk_loc_rib(WalkCursor& cursor, std::size_t budget, TimePoint now, std::vector<RouteRow>& out) const;
@@ -166,6 +167,8 @@ class Rib {
   void start(Job job);
   bool run(Job& job, std::size_t& budget);
   void run_on(const Job& job, PrefixRef prefix);
+  void sweep(const Job& job, PrefixRef prefix, std::uint32_t path);
+  void apply_rules(PrefixRef prefix, std::uint32_t path);
 
   UpdateGroup& group_for(const ExportTarget& target);
   PeerOutput* output_of(PeerId peer) const;  // null where closed
@@ -179,6 +182,7 @@ class Rib {
   // Scratch.
   std::vector<Candidate> candidates_;
   std::vector<PrefixRef> slice_;
+  std::vector<std::uint32_t> peer_paths_;
 };
 
 }  // namespace towpath::bgp

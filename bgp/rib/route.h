@@ -80,6 +80,15 @@ struct RibIdentity {
   friend bool operator==(const RibIdentity&, const RibIdentity&) = default;
 };
 
+// How much is done and kept at a time.
+struct RibLimits {
+  // In one batch of messages: enough to fill them and to share the work, little enough for one slice of the
+  // loop.
+  std::size_t batch_prefixes = 8192;
+  // What the slowest peer of an update group may hold up before it is left behind.
+  std::size_t queue_bytes = 1 << 20;
+};
+
 // The new best path of a prefix, as the FIB needs it.
 struct FibPath {
   PeerId peer;  // kLocalPeer: originated here, so there is no next hop to write

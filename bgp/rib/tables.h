@@ -48,14 +48,15 @@ struct PeerEntry {
 };
 
 struct RibTables {
-  explicit RibTables(RibIdentity who)
-      : identity(std::move(who)), journal([this](PrefixRef p) -> std::uint32_t& {
+  RibTables(RibIdentity who, RibLimits how_much)
+      : identity(std::move(who)), limits(how_much), journal([this](PrefixRef p) -> std::uint32_t& {
           return prefixes[index(p.family())].journal_place(p.number());
         }) {}
   RibTables(const RibTables&) = delete;
   RibTables& operator=(const RibTables&) = delete;
 
   RibIdentity identity;
+  const RibLimits limits;
   AttributeTable attributes;
   std::array<PrefixTable, kFamilyCount> prefixes{PrefixTable(Family::kIpv4Unicast),
                                                  PrefixTable(Family::kIpv6Unicast)};

@@ -9,9 +9,6 @@
 namespace towpath::bgp {
 namespace {
 
-// Prefixes in one batch: enough to fill messages and to share the work of formatting, little enough for one
-// slice of the loop and for one batch per slow peer.
-constexpr std::size_t kBatchPrefixes = 8192;
 constexpr unsigned kSlicesPerPull = 4;
 
 // The end of the message that starts at `at`; its length stands behind the marker (RFC 4271 section 4.1).
@@ -42,7 +39,6 @@ UpdateGroup::~UpdateGroup() {
 }
 
 // --- members
-// ---------------------------------------------------------------------------------------------------------
 
 void UpdateGroup::join(PeerOutput& output) {
   output.group = this;
@@ -110,7 +106,7 @@ void UpdateGroup::drop_read_batches() {
 }
 
 void UpdateGroup::leave_slow_behind() {
-  while (queue_bytes_ > kMaxQueueBytes && queue_.size() > 1) {
+  while (queue_bytes_ > tables_.limits.queue_bytes && queue_.size() > 1) {
     const std::uint64_t slowest = queue_begin_;
     for (PeerOutput* member : members_) {
       if (member->attached && member->next_batch == slowest) detach(*member);
@@ -120,7 +116,6 @@ void UpdateGroup::leave_slow_behind() {
 }
 
 // --- reading the RIB
-// -------------------------------------------------------------------------------------------------
 
 bool UpdateGroup::pending(const RibReader& reader) const {
   return reader.walk.active() || !tables_.journal.at_end(reader.cursor);
@@ -135,14 +130,14 @@ RibReader UpdateGroup::copy(const RibReader& reader) {
 bool UpdateGroup::read(RibReader& reader) {
   TableWalk& walk = reader.walk;
   if (!walk.active()) {
-    tables_.journal.read(reader.cursor, kBatchPrefixes, read_);
+    tables_.journal.read(reader.cursor, tables_.limits.batch_prefixes, read_);
     return false;
   }
   const Family family = walk.wanted[0] ? kAllFamilies[0] : kAllFamilies[1];
   const Prefix from = walk.next.value_or(Prefix::default_route(address_family(family)));
   const bool through =
       tables_.prefixes[index(family)].walk(from, [&](const Prefix& prefix, std::uint32_t number) {
-        if (read_.size() == kBatchPrefixes) {
+        if (read_.size() == tables_.limits.batch_prefixes) {
           walk.next = prefix;
           return false;
         }
@@ -167,7 +162,6 @@ UpdateGroup::Sent UpdateGroup::evaluate(PrefixRef prefix) const {
 }
 
 // --- formatting
-// ------------------------------------------------------------------------------------------------------
 
 void UpdateGroup::format_shared() {
   const RibReader position = copy(reader_);
@@ -188,7 +182,6 @@ void UpdateGroup::format_shared() {
     queue_.push_back({std::make_shared<const Batch>(std::move(batch)), position, attached_});
     leave_slow_behind();
   }
-  tables_.trim_journal();
 }
 
 void UpdateGroup::change(PrefixRef prefix) {
@@ -241,11 +234,9 @@ void UpdateGroup::format_solo(PeerOutput& output) {
   output.current = std::make_shared<const Batch>(builder_.finish(refused_));
   output.segment = output.offset = 0;
   refused_.clear();
-  tables_.trim_journal();
 }
 
 // --- handing out
-// -----------------------------------------------------------------------------------------------------
 
 bool UpdateGroup::has_output(const PeerOutput& output) const {
   if (output.current != nullptr || !output.attached) return true;
@@ -259,6 +250,7 @@ bool UpdateGroup::pull(PeerOutput& output, std::size_t max_bytes, std::vector<Ou
     if (output.current == nullptr && !next(output, slices)) break;
     if (output.current != nullptr) bytes += hand_out(output, max_bytes - bytes, out);
   }
+  tables_.trim_journal();
   return has_output(output);
 }
 
@@ -331,7 +323,6 @@ void UpdateGroup::take(PeerOutput& output) {
 }
 
 // --- what has been sent
-// ----------------------------------------------------------------------------------------------
 
 UpdateGroup::Sent UpdateGroup::sent(PrefixRef prefix, PeerId reader) const {
   const AdjOut* entry = adj_out_[index(prefix.family())].find(prefix.number());

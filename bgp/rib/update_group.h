@@ -10,12 +10,12 @@
 //        └────> reader of one peer alone ─────────────────────────────> a peer that joined late or fell
 //        behind
 //
-//   A peer that holds up more than kMaxQueueBytes leaves the queue. It then has a reader of its own, which
-//   starts where the peer stands and formats from the present state of the RIB, one batch at a time as its
-//   socket takes it: it sees only final states, and costs one batch and a journal cursor. A peer that joins
-//   later walks the table in the same way. When such a reader is at the end of the journal and the group's
-//   reader is, too, both have said the same, and the peer attaches. For as long as they differ it does not:
-//   the queue holds differences to the adj-rib-out only.
+//   A peer that holds up more than RibLimits::queue_bytes leaves the queue. It then has a reader of its own,
+//   which starts where the peer stands and formats from the present state of the RIB, one batch at a time as
+//   its socket takes it: it sees only final states, and costs one batch and a journal cursor. A peer that
+//   joins later walks the table in the same way. When such a reader is at the end of the journal and the
+//   group's reader is, too, both have said the same, and the peer attaches. For as long as they differ it
+//   does not: the queue holds differences to the adj-rib-out only.
 //
 //   Split horizon: a route is not told to the peer it came from. In the queue that is a matter of audience
 //   (batch.h); the peer gets a withdrawal instead if it has been told another peer's path of that prefix
@@ -73,9 +73,6 @@ struct PeerOutput {
 
 class UpdateGroup {
  public:
-  // What the slowest peer may hold up before it is left behind.
-  static constexpr std::size_t kMaxQueueBytes = 1 << 20;
-
   UpdateGroup(RibTables& tables, const ExportTarget& target);
   ~UpdateGroup();
   UpdateGroup(const UpdateGroup&) = delete;
