@@ -164,7 +164,10 @@ std::optional<std::string> shutdown_text(const NotificationMessage& message) {
 }
 
 NotificationMessage hard_reset(const NotificationMessage& reason) {
-  NotificationMessage message{kHardReset, {std::byte{reason.code.code}, std::byte{reason.code.subcode}}};
+  NotificationMessage message{kHardReset, {}};
+  message.data.reserve(2 + reason.data.size());
+  message.data.push_back(std::byte{reason.code.code});
+  message.data.push_back(std::byte{reason.code.subcode});
   message.data.insert(message.data.end(), reason.data.begin(), reason.data.end());
   if (message.data.size() > kMaxNotificationData) message.data.resize(kMaxNotificationData);
   return message;
