@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "netlink/message_reader.h"
 #include "tests/support/netlink_fixture.h"
 #include "towpath/netlink/sandbox.h"
 
@@ -78,6 +79,14 @@ class AntiSpoofingTest : public test::NetlinkTest, public ::testing::WithParamIn
     const auto container_status = container.execute();
     ASSERT_TRUE(container_status) << container_status.error().message;
 
+    // The kernel delivers to a new IPv6 address only when a worker of its has made the local route.
+    ASSERT_TRUE(test::eventually([&] {
+      std::optional<Route> route;
+      Batch question(*socket_);
+      question.get_route(host_address_);
+      EXPECT_TRUE(question.execute_all([&](const MessageView& reply) { route = parse_route(reply); }));
+      return route && route->type == RouteType::kLocal;
+    }));
     const Endpoint here(host_address_, kPort);
     receiver_ = UniqueFd(::socket(here.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ASSERT_EQ(::bind(receiver_.get(), here.get(), here.length), 0);

@@ -125,8 +125,8 @@ TEST_F(VethTest, ContainerAndHostReachEachOtherInBothFamilies) {
   ASSERT_TRUE(host_status) << host_status.error().message;
 
   namespace_->run([&] {
-    EXPECT_EQ(::system("ping -q -c1 -W5 192.0.2.1 >/dev/null"), 0);
-    EXPECT_EQ(::system("ping -q -c1 -W5 2001:db8::1 >/dev/null"), 0);
+    EXPECT_EQ(::system("ping -q -c1 -w5 192.0.2.1 >/dev/null"), 0);
+    EXPECT_EQ(::system("ping -q -c1 -w5 2001:db8::1 >/dev/null"), 0);
   });
 
   // What CHECK reads back.
