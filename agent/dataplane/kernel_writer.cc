@@ -1,0 +1,73 @@
+#include "agent/dataplane/kernel_writer.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <utility>
+
+namespace towpath::agent {
+
+KernelWriter::KernelWriter(std::unique_ptr<RouteKernel> kernel, Post post)
+    : kernel_(std::move(kernel)), post_(std::move(post)) {
+  // Signals are the loop's: the thread inherits a mask in which all are blocked.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+KernelWriter::~KernelWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void KernelWriter::write(std::vector<RouteWrite> writes, OnWritten on_written) {
+  push(Write{std::move(writes), std::move(on_written)});
+}
+
+void KernelWriter::dump(OnDumped on_dumped) {
+  push(Dump{std::move(on_dumped)});
+}
+
+std::size_t KernelWriter::queued() const {
+  const std::lock_guard lock(mutex_);
+  return jobs_.size();
+}
+
+void KernelWriter::push(Job job) {
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+  }
+  wake_.notify_one();
+}
+
+void KernelWriter::run() {
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
+    if (stop_) return;
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    std::visit([this](auto&& chosen) { execute(std::move(chosen)); }, std::move(job));
+  }
+}
+
+void KernelWriter::execute(Write job) {
+  WriteOutcome outcome = kernel_->write(job.writes);
+  post_([done = std::move(job.on_written), writes = std::move(job.writes),
+         outcome = std::move(outcome)]() mutable { done(std::move(writes), std::move(outcome)); });
+}
+
+void KernelWriter::execute(Dump job) {
+  auto routes = kernel_->dump();
+  post_([done = std::move(job.on_dumped), routes = std::move(routes)]() mutable { done(std::move(routes)); });
+}
+
+}  // namespace towpath::agent

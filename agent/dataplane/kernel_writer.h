@@ -1,0 +1,71 @@
+// A thread that does the blocking work with the kernel's routes, so that the loop does not wait.
+//
+// Model
+//   A queue of jobs, done in order, one at a time. A job is plain values; so is its answer, which goes back
+//   through `post`, a function that runs a task on the owner's loop. The writer knows nothing of what the
+//   loop is. A dump sees the effect of every write that was queued before it, and of none queued after it.
+//
+// Ownership: owns the RouteKernel, which only its thread uses. The destructor lets the job in hand end, drops
+// the others and their answers, and waits for the thread. An answer posted before that may still run on the
+// loop afterwards; whoever it is for must be alive, or must have let the loop end. Threading: all calls from
+// the owner's thread.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "agent/dataplane/route_kernel.h"
+
+namespace towpath::agent {
+
+class KernelWriter {
+ public:
+  using Task = std::move_only_function<void()>;
+  using Post = std::function<void(Task)>;
+  // The writes come back with their outcome.
+  using OnWritten = std::move_only_function<void(std::vector<RouteWrite>, WriteOutcome)>;
+  using OnDumped = std::move_only_function<void(Result<std::vector<KernelRoute>>)>;
+
+  KernelWriter(std::unique_ptr<RouteKernel> kernel, Post post);
+  KernelWriter(const KernelWriter&) = delete;
+  KernelWriter& operator=(const KernelWriter&) = delete;
+  ~KernelWriter();
+
+  void write(std::vector<RouteWrite> writes, OnWritten on_written);
+  void dump(OnDumped on_dumped);
+
+  // Jobs not begun yet.
+  std::size_t queued() const;
+
+ private:
+  struct Write {
+    std::vector<RouteWrite> writes;
+    OnWritten on_written;
+  };
+  struct Dump {
+    OnDumped on_dumped;
+  };
+  using Job = std::variant<Write, Dump>;
+
+  void push(Job job);
+  void run();
+  void execute(Write job);
+  void execute(Dump job);
+
+  std::unique_ptr<RouteKernel> kernel_;
+  Post post_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Job> jobs_;  // guarded by mutex_
+  bool stop_ = false;     // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace towpath::agent

@@ -1,0 +1,246 @@
+#include "agent/dataplane/route_syncer.h"
+
+#include <algorithm>
+
+#include "towpath/base/check.h"
+
+namespace towpath::agent {
+
+void RouteSyncer::want(const Prefix& prefix, std::vector<netlink::NextHop> next_hops) {
+  set_desired(RouteRole::kLearned, prefix, forwardings_.acquire(make_unicast(std::move(next_hops))));
+}
+
+void RouteSyncer::want_own_block(const Prefix& prefix) {
+  set_desired(RouteRole::kOwnBlock, prefix, forwardings_.acquire(make_blackhole()));
+}
+
+void RouteSyncer::set_desired(RouteRole role, const Prefix& prefix, ForwardingId id) {
+  auto& entries = entries_[index(role)];
+  Entry* entry = id != 0 ? entries.try_insert(prefix).first : entries.find(prefix);
+  if (entry == nullptr || entry->desired == id) {
+    forwardings_.release(id);
+    return;
+  }
+  assign(*entry, &Entry::desired, id);
+  // What the kernel has may be the same in other words; then it need not be written.
+  if (id != 0 && entry->actual != 0 && entry->actual != id &&
+      satisfies(forwardings_.get(entry->actual), forwardings_.get(id))) {
+    forwardings_.acquire(id);
+    assign(*entry, &Entry::actual, id);
+  }
+  forget_failure({role, prefix}, *entry);
+  settle(role, prefix, *entry);
+}
+
+void RouteSyncer::assign(Entry& entry, ForwardingId Entry::* member, ForwardingId id) {
+  const bool was_pending = is_pending(entry), was_wanted = entry.desired != 0, was_there = entry.actual != 0;
+  forwardings_.release(entry.*member);
+  entry.*member = id;
+  const auto count = [](std::size_t& counter, bool before, bool after) {
+    counter += after;
+    counter -= before;
+  };
+  count(counters_.pending, was_pending, is_pending(entry));
+  count(counters_.wanted, was_wanted, entry.desired != 0);
+  count(counters_.in_kernel, was_there, entry.actual != 0);
+}
+
+void RouteSyncer::set_actual(Entry& entry, const Forwarding& forwarding) {
+  if (entry.desired != 0 && satisfies(forwarding, forwardings_.get(entry.desired))) {
+    forwardings_.acquire(entry.desired);
+    assign(entry, &Entry::actual, entry.desired);
+  } else {
+    assign(entry, &Entry::actual, forwardings_.acquire(forwarding));
+  }
+}
+
+void RouteSyncer::settle(RouteRole role, const Prefix& prefix, Entry& entry) {
+  if (is_pending(entry)) {
+    if (entry.in_line || entry.in_flight || entry.failed) return;
+    entry.in_line = true;
+    line_.emplace_back(role, prefix);
+    return;
+  }
+  forget_failure({role, prefix}, entry);
+  if (entry.desired == 0 && entry.actual == 0 && !entry.in_flight) entries_[index(role)].erase(prefix);
+}
+
+void RouteSyncer::forget_failure(const Key& key, Entry& entry) {
+  entry.failed = false;
+  if (!failures_.empty()) failures_.erase(key);
+  counters_.failed = failures_.size();
+}
+
+void RouteSyncer::allow_deletes() {
+  if (deletes_allowed_) return;
+  deletes_allowed_ = true;
+  for (const RouteRole role : {RouteRole::kLearned, RouteRole::kOwnBlock}) {
+    entries_[index(role)].walk([&](const Prefix& prefix, Entry& entry) {
+      if (entry.desired == 0 && entry.actual != 0) {
+        ++counters_.pending;
+        settle(role, prefix, entry);
+      }
+      return true;
+    });
+  }
+}
+
+std::vector<RouteWrite> RouteSyncer::take_writes(std::size_t limit) {
+  std::vector<RouteWrite> writes;
+  writes.reserve(std::min(limit, line_.size()));
+  while (writes.size() < limit && !line_.empty()) {
+    const auto [role, prefix] = line_.front();
+    line_.pop_front();
+    Entry* entry = entries_[index(role)].find(prefix);
+    if (entry == nullptr) continue;
+    entry->in_line = false;
+    if (entry->in_flight || !is_pending(*entry)) continue;
+    entry->in_flight = true;
+    using enum RouteWrite::Operation;
+    const auto operation = entry->desired == 0 ? kDelete : entry->actual == 0 ? kAdd : kReplace;
+    writes.push_back({prefix, operation, metrics_[index(role)], forwardings_.share(entry->desired)});
+  }
+  counters_.in_flight += writes.size();
+  return writes;
+}
+
+void RouteSyncer::on_written(const std::vector<RouteWrite>& writes, const WriteOutcome& outcome) {
+  auto failure = outcome.failures.begin();
+  if (outcome.lost) wants_resync_ = true;
+  counters_.in_flight -= writes.size();
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    const RouteWrite& write = writes[i];
+    const auto role = role_of(write.metric);
+    TOWPATH_CHECK(role);
+    Entry* entry = entries_[index(*role)].find(write.prefix);
+    TOWPATH_CHECK(entry != nullptr && entry->in_flight);
+    entry->in_flight = false;
+    const bool refused = failure != outcome.failures.end() && failure->index == i;
+    // A route that is to go and is not there is gone.
+    const bool gone = write.operation == RouteWrite::Operation::kDelete &&
+                      (!refused || failure->error.kind == ErrorKind::kNotFound);
+    if (refused && !gone) {
+      // If something else is wanted by now, that is to be tried at once.
+      if (write.forwarding == forwardings_.share(entry->desired))
+        on_refused({*role, write.prefix}, *entry, failure->error);
+      else
+        ++counters_.refused;
+    } else if (refused || !outcome.lost) {
+      if (gone) {
+        assign(*entry, &Entry::actual, 0);
+        ++counters_.deleted;
+      } else {
+        set_actual(*entry, *write.forwarding);
+        ++(write.operation == RouteWrite::Operation::kAdd ? counters_.added : counters_.replaced);
+      }
+    }
+    if (refused) ++failure;
+    settle(*role, write.prefix, *entry);
+  }
+}
+
+void RouteSyncer::on_refused(const Key& key, Entry& entry, const Error& error) {
+  ++counters_.refused;
+  entry.failed = true;
+  const auto [known, is_new] = failures_.try_emplace(key, error);
+  // Somebody has this prefix and metric: ourselves, and we lost track, or another owner. Reading the kernel
+  // tells; once, because in the second case the answer will be the same until the other owner is gone.
+  if (error.kind == ErrorKind::kExists && (is_new || known->second.kind != ErrorKind::kExists))
+    wants_resync_ = true;
+  known->second = error;
+  counters_.failed = failures_.size();
+}
+
+void RouteSyncer::retry() {
+  for (const auto& [key, error] : failures_) {
+    Entry* entry = entries_[index(key.first)].find(key.second);
+    TOWPATH_CHECK(entry != nullptr);
+    if (!entry->failed) continue;
+    entry->failed = false;
+    // Not settle(), which forgets the failure of what is no longer pending; nothing failed and not pending is
+    // left here.
+    if (!entry->in_line && !entry->in_flight) {
+      entry->in_line = true;
+      line_.push_back(key);
+    }
+  }
+}
+
+void RouteSyncer::on_dumped(const std::vector<KernelRoute>& routes) {
+  for (auto& entries : entries_) {
+    entries.walk([](const Prefix&, Entry& entry) {
+      entry.seen = false;
+      return true;
+    });
+  }
+  for (const KernelRoute& route : routes) {
+    const auto role = role_of(route.metric);
+    if (!role) continue;
+    Entry& entry = *entries_[index(*role)].try_insert(route.prefix).first;
+    if (entry.actual == 0) ++counters_.adopted;
+    entry.seen = true;
+    set_actual(entry, *route.forwarding);
+  }
+  for (const RouteRole role : {RouteRole::kLearned, RouteRole::kOwnBlock}) {
+    std::vector<Prefix> changed;  // a walk must not erase
+    entries_[index(role)].walk([&](const Prefix& prefix, Entry& entry) {
+      if (!entry.seen && entry.actual != 0) assign(entry, &Entry::actual, 0);
+      if (is_pending(entry) || entry.failed || (entry.desired == 0 && entry.actual == 0))
+        changed.push_back(prefix);
+      return true;
+    });
+    for (const Prefix& prefix : changed) settle(role, prefix, *entries_[index(role)].find(prefix));
+  }
+  ++counters_.resyncs;
+  wants_resync_ = false;
+}
+
+void RouteSyncer::on_kernel_route(const KernelRoute& route, bool removed) {
+  const auto role = role_of(route.metric);
+  if (!role) return;
+  auto& entries = entries_[index(*role)];
+  Entry* entry = removed ? entries.find(route.prefix) : entries.try_insert(route.prefix).first;
+  if (entry == nullptr) return;
+  if (entry->in_flight) {
+    // Before or after our own write? Nobody can tell from here.
+    wants_resync_ = true;
+    return;
+  }
+  if (removed) {
+    assign(*entry, &Entry::actual, 0);
+  } else {
+    set_actual(*entry, *route.forwarding);
+  }
+  settle(*role, route.prefix, *entry);
+}
+
+std::optional<RouteRole> RouteSyncer::role_of(std::uint32_t metric) const {
+  if (metric == metrics_[index(RouteRole::kLearned)]) return RouteRole::kLearned;
+  if (metric == metrics_[index(RouteRole::kOwnBlock)]) return RouteRole::kOwnBlock;
+  return std::nullopt;
+}
+
+std::optional<RouteRow> RouteSyncer::find(RouteRole role, const Prefix& prefix) const {
+  const Entry* entry = entries_[index(role)].find(prefix);
+  if (entry == nullptr) return std::nullopt;
+  return row(role, prefix, *entry);
+}
+
+RouteRow RouteSyncer::row(RouteRole role, const Prefix& prefix, const Entry& entry) const {
+  RouteRow row{prefix,
+               role,
+               metrics_[index(role)],
+               forwardings_.share(entry.desired),
+               forwardings_.share(entry.actual),
+               is_pending(entry)};
+  if (!row.pending) return row;
+  const auto failure = failures_.find({role, prefix});
+  if (failure != failures_.end()) {
+    row.reason = failure->second.message;
+  } else {
+    row.reason = entry.in_flight ? "being written" : "waiting to be written";
+  }
+  return row;
+}
+
+}  // namespace towpath::agent
