@@ -12,9 +12,13 @@
 
 namespace towpath {
 
-std::string_view format(AddressFamily family) { return family == AddressFamily::kIpv4 ? "ipv4" : "ipv6"; }
+std::string_view format(AddressFamily family) {
+  return family == AddressFamily::kIpv4 ? "ipv4" : "ipv6";
+}
 
-int to_af(AddressFamily family) { return family == AddressFamily::kIpv4 ? AF_INET : AF_INET6; }
+int to_af(AddressFamily family) {
+  return family == AddressFamily::kIpv4 ? AF_INET : AF_INET6;
+}
 
 Result<IpAddress> IpAddress::from_bytes(std::span<const std::byte> bytes) {
   if (bytes.size() != 4 && bytes.size() != 16) {
@@ -38,14 +42,18 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
   return fail(ErrorKind::kInvalid, fmt::format("'{}' is not an IP address", text));
 }
 
-bool IpAddress::is_unspecified() const { return *this == any(family_); }
+bool IpAddress::is_unspecified() const {
+  return *this == any(family_);
+}
 
 bool IpAddress::is_loopback() const {
   if (is_v4()) return bytes_[0] == 127;
   return bytes_[15] == 1 && std::all_of(bytes_.begin(), bytes_.begin() + 15, [](auto b) { return b == 0; });
 }
 
-bool IpAddress::is_multicast() const { return is_v4() ? bytes_[0] >> 4 == 14 : bytes_[0] == 0xFF; }
+bool IpAddress::is_multicast() const {
+  return is_v4() ? bytes_[0] >> 4 == 14 : bytes_[0] == 0xFF;
+}
 
 bool IpAddress::is_link_local() const {
   if (is_v4()) return bytes_[0] == 169 && bytes_[1] == 254;
@@ -56,7 +64,8 @@ std::uint8_t IpAddress::common_prefix_length(const IpAddress& other) const {
   if (family_ != other.family_) return 0;
   for (std::size_t i = 0; i < octets().size(); ++i) {
     const auto difference = static_cast<std::uint8_t>(bytes_[i] ^ other.bytes_[i]);
-    if (difference != 0) return static_cast<std::uint8_t>(8 * i + static_cast<unsigned>(std::countl_zero(difference)));
+    if (difference != 0)
+      return static_cast<std::uint8_t>(8 * i + static_cast<unsigned>(std::countl_zero(difference)));
   }
   return bits();
 }

@@ -29,7 +29,8 @@ Result<AsNumber> AsNumber::parse(std::string_view text) {
     const auto low = parse_decimal<std::uint16_t>(text.substr(dot + 1));
     if (high && low) value = std::uint32_t{*high} << 16 | *low;
   }
-  if (!value) return fail(ErrorKind::kInvalid, fmt::format("'{}' is not an AS number (1 to 4294967295)", text));
+  if (!value)
+    return fail(ErrorKind::kInvalid, fmt::format("'{}' is not an AS number (1 to 4294967295)", text));
   if (*value == 0) return fail(ErrorKind::kInvalid, "AS number 0 must not be used (RFC 7607)");
   return AsNumber{*value};
 }
@@ -37,12 +38,16 @@ Result<AsNumber> AsNumber::parse(std::string_view text) {
 Result<RouterId> RouterId::parse(std::string_view text) {
   const auto address = IpAddress::parse(text);
   if (!address || !address->is_v4()) {
-    return fail(ErrorKind::kInvalid, fmt::format("'{}' is not a router id (four octets, as in 192.0.2.1)", text));
+    return fail(ErrorKind::kInvalid,
+                fmt::format("'{}' is not a router id (four octets, as in 192.0.2.1)", text));
   }
-  if (address->is_unspecified()) return fail(ErrorKind::kInvalid, "router id 0.0.0.0 must not be used (RFC 6286)");
+  if (address->is_unspecified())
+    return fail(ErrorKind::kInvalid, "router id 0.0.0.0 must not be used (RFC 6286)");
   return RouterId{address->v4_host_order()};
 }
 
-std::string RouterId::to_string() const { return IpAddress::v4(value).to_string(); }
+std::string RouterId::to_string() const {
+  return IpAddress::v4(value).to_string();
+}
 
 }  // namespace towpath

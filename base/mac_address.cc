@@ -10,7 +10,9 @@
 namespace towpath {
 
 Result<MacAddress> MacAddress::parse(std::string_view text) {
-  const auto refuse = [&] { return fail(ErrorKind::kInvalid, fmt::format("'{}' is not a MAC address", text)); };
+  const auto refuse = [&] {
+    return fail(ErrorKind::kInvalid, fmt::format("'{}' is not a MAC address", text));
+  };
   if (text.size() != 17) return refuse();
   std::array<std::uint8_t, 6> octets{};
   for (std::size_t i = 0; i < 6; ++i) {
@@ -29,6 +31,8 @@ MacAddress MacAddress::random() {
   return MacAddress(octets);
 }
 
-std::string MacAddress::to_string() const { return fmt::format("{:02x}", fmt::join(octets_, ":")); }
+std::string MacAddress::to_string() const {
+  return fmt::format("{:02x}", fmt::join(octets_, ":"));
+}
 
 }  // namespace towpath

@@ -20,9 +20,10 @@ Result<InterfaceAddress> parse_with_length(std::string_view text) {
   const std::string_view digits = text.substr(slash + 1);
   unsigned length = 0;
   const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  if (digits.empty() || code != std::errc{} || end != digits.data() + digits.size() || length > address->bits() ||
-      (digits.size() > 1 && digits[0] == '0')) {
-    return fail(ErrorKind::kInvalid, fmt::format("'{}': the prefix length must be 0 to {}", text, address->bits()));
+  if (digits.empty() || code != std::errc{} || end != digits.data() + digits.size() ||
+      length > address->bits() || (digits.size() > 1 && digits[0] == '0')) {
+    return fail(ErrorKind::kInvalid,
+                fmt::format("'{}': the prefix length must be 0 to {}", text, address->bits()));
   }
   return InterfaceAddress{*address, static_cast<std::uint8_t>(length)};
 }
@@ -37,25 +38,31 @@ Result<Prefix> Prefix::make(const IpAddress& address, unsigned length) {
   return Prefix(address.masked(bits), bits);
 }
 
-Prefix Prefix::host(const IpAddress& address) { return {address, address.bits()}; }
+Prefix Prefix::host(const IpAddress& address) {
+  return {address, address.bits()};
+}
 
 Result<Prefix> Prefix::parse(std::string_view text) {
   TOWPATH_TRY(const InterfaceAddress given, parse_with_length(text));
   const Prefix prefix = given.prefix();
   if (prefix.address() != given.address) {
-    return fail(ErrorKind::kInvalid, fmt::format("'{}' has bits set beyond its length; the network is {}", text,
-                                                 prefix.to_string()));
+    return fail(ErrorKind::kInvalid, fmt::format("'{}' has bits set beyond its length; the network is {}",
+                                                 text, prefix.to_string()));
   }
   return prefix;
 }
 
-Prefix Prefix::default_route(AddressFamily family) { return {IpAddress::any(family), 0}; }
+Prefix Prefix::default_route(AddressFamily family) {
+  return {IpAddress::any(family), 0};
+}
 
 bool Prefix::contains(const IpAddress& address) const {
   return family() == address.family() && address_.common_prefix_length(address) >= length_;
 }
 
-bool Prefix::contains(const Prefix& other) const { return length_ <= other.length_ && contains(other.address_); }
+bool Prefix::contains(const Prefix& other) const {
+  return length_ <= other.length_ && contains(other.address_);
+}
 
 IpAddress Prefix::last() const {
   std::array<std::uint8_t, 16> octets{};
@@ -72,9 +79,13 @@ std::uint64_t Prefix::size() const {
   return host_bits >= 64 ? ~std::uint64_t{0} : std::uint64_t{1} << host_bits;
 }
 
-std::string Prefix::to_string() const { return fmt::format("{}/{}", address_.to_string(), length_); }
+std::string Prefix::to_string() const {
+  return fmt::format("{}/{}", address_.to_string(), length_);
+}
 
-Result<InterfaceAddress> InterfaceAddress::parse(std::string_view text) { return parse_with_length(text); }
+Result<InterfaceAddress> InterfaceAddress::parse(std::string_view text) {
+  return parse_with_length(text);
+}
 
 Prefix InterfaceAddress::prefix() const {
   auto prefix = Prefix::make(address, length);
@@ -82,7 +93,9 @@ Prefix InterfaceAddress::prefix() const {
   return *prefix;
 }
 
-std::string InterfaceAddress::to_string() const { return fmt::format("{}/{}", address.to_string(), length); }
+std::string InterfaceAddress::to_string() const {
+  return fmt::format("{}/{}", address.to_string(), length);
+}
 
 }  // namespace towpath
 

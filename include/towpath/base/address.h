@@ -1,7 +1,7 @@
 // IPv4 and IPv6 addresses as one value type.
 //
-// Bytes are in network order, so comparing bytes compares addresses. IPv4 sorts before IPv6. An IPv4-mapped IPv6 address
-// stays IPv6: families are never converted silently.
+// Bytes are in network order, so comparing bytes compares addresses. IPv4 sorts before IPv6. An IPv4-mapped
+// IPv6 address stays IPv6: families are never converted silently.
 #pragma once
 
 #include <array>
@@ -20,8 +20,10 @@ namespace towpath {
 
 enum class AddressFamily : std::uint8_t { kIpv4 = 4, kIpv6 = 6 };
 
-std::string_view format(AddressFamily family);            // "ipv4", "ipv6"
-constexpr std::uint8_t address_bits(AddressFamily family) { return family == AddressFamily::kIpv4 ? 32 : 128; }
+std::string_view format(AddressFamily family);  // "ipv4", "ipv6"
+constexpr std::uint8_t address_bits(AddressFamily family) {
+  return family == AddressFamily::kIpv4 ? 32 : 128;
+}
 // AF_INET or AF_INET6, for system calls.
 int to_af(AddressFamily family);
 
@@ -70,7 +72,8 @@ class IpAddress {
   std::span<const std::byte> bytes() const { return std::as_bytes(octets()); }
   // Only for IPv4.
   constexpr std::uint32_t v4_host_order() const {
-    return std::uint32_t{bytes_[0]} << 24 | std::uint32_t{bytes_[1]} << 16 | std::uint32_t{bytes_[2]} << 8 | bytes_[3];
+    return std::uint32_t{bytes_[0]} << 24 | std::uint32_t{bytes_[1]} << 16 | std::uint32_t{bytes_[2]} << 8 |
+           bytes_[3];
   }
 
   bool is_unspecified() const;  // 0.0.0.0, ::

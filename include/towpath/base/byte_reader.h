@@ -1,7 +1,7 @@
 // Reads big-endian fields from a byte span and never beyond it.
 //
-// A read past the end returns zero (or an empty span) and makes ok() false for good; the position does not move.
-// Decoders read a whole fixed part and ask ok() once. The span must outlive the reader.
+// A read past the end returns zero (or an empty span) and makes ok() false for good; the position does not
+// move. Decoders read a whole fixed part and ask ok() once. The span must outlive the reader.
 #pragma once
 
 #include <cstddef>

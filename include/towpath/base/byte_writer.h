@@ -31,7 +31,8 @@ class ByteWriter {
 
  private:
   void number(std::uint64_t v, unsigned width) {
-    for (unsigned shift = 8 * width; shift != 0; shift -= 8) out_.push_back(static_cast<std::byte>(v >> (shift - 8)));
+    for (unsigned shift = 8 * width; shift != 0; shift -= 8)
+      out_.push_back(static_cast<std::byte>(v >> (shift - 8)));
   }
   std::vector<std::byte>& out_;
 };

@@ -1,5 +1,5 @@
-// TOWPATH_CHECK(condition): an invariant that only a bug of ours can break. Ends the process, in release builds too:
-// an agent that went on with broken state could delete routes that carry traffic.
+// TOWPATH_CHECK(condition): an invariant that only a bug of ours can break. Ends the process, in release
+// builds too: an agent that went on with broken state could delete routes that carry traffic.
 #pragma once
 
 namespace towpath {

@@ -1,8 +1,9 @@
 // Desired state, actual state, and what is still to be done to make them equal.
 //
 // Model
-//   want(k, v) and unwant(k) say what should be. set_actual(k, v) and clear_actual(k) say what is. A key is pending while
-//   the two differ; there is no other work list and no other retry state: what could not be applied simply stays pending.
+//   want(k, v) and unwant(k) say what should be. set_actual(k, v) and clear_actual(k) say what is. A key is
+//   pending while the two differ; there is no other work list and no other retry state: what could not be
+//   applied simply stays pending.
 //
 // Threading: none. Not for use from two threads.
 #pragma once

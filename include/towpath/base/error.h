@@ -1,7 +1,7 @@
 // What went wrong, as a value.
 //
-// Result<T> carries what untrusted input or the environment is likely to do: a malformed prefix, a kernel that
-// refuses, a store that is full. Broken invariants are not results: they end the process (check.h).
+// Result<T> carries what untrusted input or the environment is likely to do: a malformed prefix, a kernel
+// that refuses, a store that is full. Broken invariants are not results: they end the process (check.h).
 // Library code returns errors and never logs; the caller that decides what to do also logs, once.
 #pragma once
 
@@ -54,17 +54,17 @@ inline std::unexpected<Error> fail_errno(int sys_errno, std::string_view operati
 #define TOWPATH_CONCAT_INNER(a, b) a##b
 #define TOWPATH_CONCAT(a, b) TOWPATH_CONCAT_INNER(a, b)
 
-// TOWPATH_TRY(auto prefix, Prefix::parse(text));  returns the error from the enclosing function, or binds the value.
-// A declaration, so it needs its own line and a block of its own under an `if`. Not for coroutines.
-#define TOWPATH_TRY(declaration, ...)                                                         \
-  auto TOWPATH_CONCAT(towpath_try_, __LINE__) = (__VA_ARGS__);                                \
-  if (!TOWPATH_CONCAT(towpath_try_, __LINE__))                                                \
-    return std::unexpected(std::move(TOWPATH_CONCAT(towpath_try_, __LINE__)).error());        \
+// TOWPATH_TRY(auto prefix, Prefix::parse(text));  returns the error from the enclosing function, or binds the
+// value. A declaration, so it needs its own line and a block of its own under an `if`. Not for coroutines.
+#define TOWPATH_TRY(declaration, ...)                                                  \
+  auto TOWPATH_CONCAT(towpath_try_, __LINE__) = (__VA_ARGS__);                         \
+  if (!TOWPATH_CONCAT(towpath_try_, __LINE__))                                         \
+    return std::unexpected(std::move(TOWPATH_CONCAT(towpath_try_, __LINE__)).error()); \
   declaration = *std::move(TOWPATH_CONCAT(towpath_try_, __LINE__))
 
 // The same for a Status, whose value does not matter.
-#define TOWPATH_TRY_STATUS(...)                                                               \
-  do {                                                                                        \
-    if (auto towpath_try_status = (__VA_ARGS__); !towpath_try_status)                         \
-      return std::unexpected(std::move(towpath_try_status).error());                          \
+#define TOWPATH_TRY_STATUS(...)                                       \
+  do {                                                                \
+    if (auto towpath_try_status = (__VA_ARGS__); !towpath_try_status) \
+      return std::unexpected(std::move(towpath_try_status).error());  \
   } while (false)

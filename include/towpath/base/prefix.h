@@ -1,4 +1,5 @@
-// Prefix: a network, always masked and always valid. InterfaceAddress: a host's address with its prefix length, not masked.
+// Prefix: a network, always masked and always valid. InterfaceAddress: a host's address with its prefix
+// length, not masked.
 #pragma once
 
 #include <compare>
@@ -17,9 +18,11 @@ class Prefix {
   // 0.0.0.0/0
   constexpr Prefix() = default;
 
-  // The network of `length` bits that holds `address`; bits beyond the length are cleared. kInvalid if length > bits().
+  // The network of `length` bits that holds `address`; bits beyond the length are cleared. kInvalid if length
+  // > bits().
   static Result<Prefix> make(const IpAddress& address, unsigned length);
-  // For inner loops of decoders: no checks, bits beyond the length are cleared. `length` is at most 32, or 128.
+  // For inner loops of decoders: no checks, bits beyond the length are cleared. `length` is at most 32, or
+  // 128.
   static constexpr Prefix v4(std::uint32_t host_order, std::uint8_t length) {
     const std::uint32_t mask = length == 0 ? 0 : ~std::uint32_t{0} << (32 - length);
     return {IpAddress::v4(host_order & mask), length};

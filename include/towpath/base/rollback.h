@@ -1,7 +1,8 @@
 // Undoes what was done, in reverse order, unless commit() was called.
 //
-// Every step that changes the outside world pushes its inverse right after it succeeded. Any early return, whichever way,
-// then leaves nothing behind. An inverse must not fail loudly: what it meets ("not there any more") counts as undone.
+// Every step that changes the outside world pushes its inverse right after it succeeded. Any early return,
+// whichever way, then leaves nothing behind. An inverse must not fail loudly: what it meets ("not there any
+// more") counts as undone.
 #pragma once
 
 #include <functional>

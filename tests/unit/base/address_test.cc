@@ -5,17 +5,20 @@
 namespace towpath {
 namespace {
 
-IpAddress addr(const char* text) { return IpAddress::parse(text).value(); }
+IpAddress addr(const char* text) {
+  return IpAddress::parse(text).value();
+}
 
 TEST(IpAddress, ParsesAndFormats) {
-  for (const char* text : {"0.0.0.0", "10.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "2001:db8::ff00:42:8329"}) {
+  for (const char* text :
+       {"0.0.0.0", "10.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "2001:db8::ff00:42:8329"}) {
     EXPECT_EQ(addr(text).to_string(), text);
   }
 }
 
 TEST(IpAddress, RefusesWhatIsNoAddress) {
-  for (const char* text : {"", "10.0.0", "10.0.0.256", "10.0.0.1/24", "fe80::1%eth0", "::g", "1.2.3.4 ", "010.0.0.1",
-                           "1:2:3:4:5:6:7:8:9"}) {
+  for (const char* text : {"", "10.0.0", "10.0.0.256", "10.0.0.1/24", "fe80::1%eth0", "::g", "1.2.3.4 ",
+                           "010.0.0.1", "1:2:3:4:5:6:7:8:9"}) {
     auto result = IpAddress::parse(text);
     ASSERT_FALSE(result.has_value()) << text;
     EXPECT_EQ(result.error().kind, ErrorKind::kInvalid);
@@ -23,7 +26,9 @@ TEST(IpAddress, RefusesWhatIsNoAddress) {
   }
 }
 
-TEST(IpAddress, RefusesTextWithNulBytes) { EXPECT_FALSE(IpAddress::parse(std::string_view("1.2.3.4\0", 8))); }
+TEST(IpAddress, RefusesTextWithNulBytes) {
+  EXPECT_FALSE(IpAddress::parse(std::string_view("1.2.3.4\0", 8)));
+}
 
 TEST(IpAddress, OrdersByFamilyThenNumber) {
   EXPECT_LT(addr("9.255.255.255"), addr("10.0.0.0"));
@@ -47,7 +52,9 @@ TEST(IpAddress, MasksAtEveryLength) {
   }
 }
 
-TEST(IpAddress, CommonPrefixIsZeroAcrossFamilies) { EXPECT_EQ(addr("0.0.0.0").common_prefix_length(addr("::")), 0); }
+TEST(IpAddress, CommonPrefixIsZeroAcrossFamilies) {
+  EXPECT_EQ(addr("0.0.0.0").common_prefix_length(addr("::")), 0);
+}
 
 TEST(IpAddress, AddsAndSubtractsAcrossByteBorders) {
   EXPECT_EQ(addr("10.0.0.255").plus(1), addr("10.0.1.0"));

@@ -26,7 +26,8 @@ TEST(RouterId, ParsesDottedQuadOnly) {
 
 TEST(MacAddress, ParsesAndFormats) {
   EXPECT_EQ(MacAddress::parse("02:00:5E:00:53:01").value().to_string(), "02:00:5e:00:53:01");
-  for (const char* text : {"", "02:00:5e:00:53", "02-00-5e-00-53-01", "02:00:5e:00:53:0g", "02:00:5e:00:53:011"}) {
+  for (const char* text :
+       {"", "02:00:5e:00:53", "02-00-5e-00-53-01", "02:00:5e:00:53:0g", "02:00:5e:00:53:011"}) {
     EXPECT_FALSE(MacAddress::parse(text)) << text;
   }
 }

@@ -147,10 +147,14 @@ TEST_P(PrefixMapModel, RandomOperations) {
         const auto found = map.longest_match(wanted);
         const auto expected = longest_match(model, wanted);
         ASSERT_EQ(found.has_value(), expected.has_value());
-        if (found) { ASSERT_EQ(found->first, *expected); }
+        if (found) {
+          ASSERT_EQ(found->first, *expected);
+        }
         const int* exact = map.find(wanted);
         ASSERT_EQ(exact != nullptr, model.contains(wanted));
-        if (exact != nullptr) { ASSERT_EQ(*exact, model[wanted]); }
+        if (exact != nullptr) {
+          ASSERT_EQ(*exact, model[wanted]);
+        }
       }
     }
     expect_equal(map, model);

@@ -5,7 +5,9 @@
 namespace towpath {
 namespace {
 
-Prefix prefix(const char* text) { return Prefix::parse(text).value(); }
+Prefix prefix(const char* text) {
+  return Prefix::parse(text).value();
+}
 
 TEST(Prefix, ParsesAndFormats) {
   for (const char* text : {"0.0.0.0/0", "10.0.0.0/8", "192.0.2.1/32", "::/0", "fd00::/48", "fd00::1/128"}) {
@@ -14,8 +16,8 @@ TEST(Prefix, ParsesAndFormats) {
 }
 
 TEST(Prefix, RefusesBadTextAndNamesIt) {
-  for (const char* text : {"", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08", "10.0.0.0/8x",
-                           "fd00::/129", "x/8", "10.0.0.1/8", "fd00::1/64"}) {
+  for (const char* text : {"", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08",
+                           "10.0.0.0/8x", "fd00::/129", "x/8", "10.0.0.1/8", "fd00::1/64"}) {
     auto result = Prefix::parse(text);
     ASSERT_FALSE(result.has_value()) << text;
     EXPECT_NE(result.error().message.find(text), std::string::npos) << result.error().message;
@@ -30,7 +32,8 @@ TEST(Prefix, MakeMasks) {
 TEST(Prefix, UncheckedFormsMaskLikeMake) {
   const IpAddress v4 = IpAddress::v4(0xC6336481);
   for (unsigned length = 0; length <= 32; ++length) {
-    EXPECT_EQ(Prefix::v4(0xC6336481, static_cast<std::uint8_t>(length)), Prefix::make(v4, length).value()) << length;
+    EXPECT_EQ(Prefix::v4(0xC6336481, static_cast<std::uint8_t>(length)), Prefix::make(v4, length).value())
+        << length;
   }
   const IpAddress v6 = IpAddress::parse("fedc:ba98:7654:3211:89ab:cdef:123:4567").value();
   for (unsigned length = 0; length <= 128; ++length) {
