@@ -88,6 +88,10 @@ void RouteSyncer::allow_deletes() {
 std::vector<RouteWrite> RouteSyncer::take_writes(std::size_t limit) {
   std::vector<RouteWrite> writes;
   writes.reserve(std::min(limit, line_.size()));
+  while (deletes_allowed_ && !strays_.empty() && writes.size() < limit) {
+    writes.push_back({strays_.back().prefix, RouteWrite::Operation::kDelete, strays_.back().metric});
+    strays_.pop_back();
+  }
   while (writes.size() < limit && !line_.empty()) {
     const auto [role, prefix] = line_.front();
     line_.pop_front();
@@ -110,12 +114,18 @@ void RouteSyncer::on_written(const std::vector<RouteWrite>& writes, const WriteO
   counters_.in_flight -= writes.size();
   for (std::size_t i = 0; i < writes.size(); ++i) {
     const RouteWrite& write = writes[i];
+    const bool refused = failure != outcome.failures.end() && failure->index == i;
     const auto role = role_of(write.metric);
-    TOWPATH_CHECK(role);
+    if (!role) {  // a stray; if it could not be removed, the next resync finds it again
+      if (refused)
+        ++failure;
+      else
+        ++counters_.deleted;
+      continue;
+    }
     Entry* entry = entries_[index(*role)].find(write.prefix);
     TOWPATH_CHECK(entry != nullptr && entry->in_flight);
     entry->in_flight = false;
-    const bool refused = failure != outcome.failures.end() && failure->index == i;
     // A route that is to go and is not there is gone.
     const bool gone = write.operation == RouteWrite::Operation::kDelete &&
                       (!refused || failure->error.kind == ErrorKind::kNotFound);
@@ -173,9 +183,13 @@ void RouteSyncer::on_dumped(const std::vector<KernelRoute>& routes) {
       return true;
     });
   }
+  strays_.clear();
   for (const KernelRoute& route : routes) {
     const auto role = role_of(route.metric);
-    if (!role) continue;
+    if (!role) {
+      strays_.push_back(route);
+      continue;
+    }
     Entry& entry = *entries_[index(*role)].try_insert(route.prefix).first;
     if (entry.actual == 0) ++counters_.adopted;
     entry.seen = true;

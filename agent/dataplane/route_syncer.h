@@ -9,7 +9,7 @@
 //   addition: packets find a route at every moment.
 //
 // What counts as ours
-//   A route with our protocol number and one of our two metrics. A route of another owner is never changed,
+//   A route with our protocol number. A route of another owner is never changed,
 //   also when it covers the same prefix: a new route of ours is written so that the kernel refuses it if
 //   prefix and metric are taken, and only what is known to be ours is replaced or removed.
 //
@@ -93,7 +93,7 @@ class RouteSyncer {
   // At most `limit` writes; empty when there is nothing to do. A prefix whose write was handed out is not
   // handed out again before its outcome is known.
   std::vector<RouteWrite> take_writes(std::size_t limit);
-  bool has_writes() const { return !line_.empty(); }
+  bool has_writes() const { return !line_.empty() || (deletes_allowed_ && !strays_.empty()); }
   void on_written(const std::vector<RouteWrite>& writes, const WriteOutcome& outcome);
   // What failed goes back in the line.
   void retry();
@@ -107,7 +107,7 @@ class RouteSyncer {
   bool wants_resync() const { return wants_resync_; }
 
   // Everything that is wanted is in the kernel and, if deletes are allowed, nothing else of ours.
-  bool in_sync() const { return counters_.pending == 0; }
+  bool in_sync() const { return counters_.pending == 0 && !(deletes_allowed_ && !strays_.empty()); }
   const RouteCounters& counters() const { return counters_; }
 
   // Calls f(RouteRow) in order from the first prefix at or behind `from`, until it returns false; then false.
@@ -149,8 +149,9 @@ class RouteSyncer {
   std::array<std::uint32_t, 2> metrics_;     // by role
   std::array<PrefixMap<Entry>, 2> entries_;  // by role; only what is wanted, there, or on its way
   ForwardingTable forwardings_;
-  std::deque<Key> line_;           // to be handed out
-  std::map<Key, Error> failures_;  // why, until it is written or no longer wanted so
+  std::deque<Key> line_;             // to be handed out
+  std::map<Key, Error> failures_;    // why, until it is written or no longer wanted so
+  std::vector<KernelRoute> strays_;  // ours, with a metric that is none of ours
   RouteCounters counters_;
   bool deletes_allowed_ = false;
   bool wants_resync_ = false;

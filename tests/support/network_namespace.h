@@ -14,12 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstring>
 #include <functional>
 #include <string>
 #include <thread>
 
+#include "tests/support/eventually.h"
 #include "towpath/base/unique_fd.h"
 
 namespace towpath::test {
@@ -82,16 +82,5 @@ class NamespaceTest : public ::testing::Test {
  private:
   UniqueFd home_;
 };
-
-// Asks again and again until `condition` holds or the time is over.
-inline bool eventually(const std::function<bool()>& condition,
-                       std::chrono::milliseconds limit = std::chrono::seconds(10)) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  return true;
-}
 
 }  // namespace towpath::test

@@ -1,9 +1,8 @@
 #include "agent/dataplane/dataplane.h"
 
-#include <deque>
-#include <semaphore>
-
+#include "tests/support/eventually.h"
 #include "tests/support/fake_kernel.h"
+#include "tests/support/task_loop.h"
 
 namespace towpath::agent {
 namespace {
@@ -19,29 +18,12 @@ class DataplaneTest : public ::testing::Test {
     kernel_ = std::move(owned);
   }
   void start() {
-    auto started = Dataplane::start(std::move(kernel_), {}, [this](KernelWriter::Task task) {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
-      ready_.release();
-    });
+    auto started = Dataplane::start(std::move(kernel_), {}, loop.post());
     ASSERT_TRUE(started) << started.error().message;
     dataplane = std::move(*started);
   }
-  // Runs what the writer posts until the condition holds.
-  ::testing::AssertionResult run_until(const std::function<bool()>& condition) {
-    while (!condition()) {
-      if (!ready_.try_acquire_for(std::chrono::seconds(10)))
-        return ::testing::AssertionFailure() << "nothing happens";
-      std::unique_lock lock(mutex_);
-      auto task = std::move(tasks_.front());
-      tasks_.pop_front();
-      lock.unlock();
-      task();
-    }
-    return ::testing::AssertionSuccess();
-  }
   ::testing::AssertionResult run_until_in_sync() {
-    return run_until(
+    return loop.run_until(
         [this] { return dataplane->routes().in_sync() && dataplane->routes().counters().in_flight == 0; });
   }
   static Prefix host(std::uint32_t number) { return Prefix::host(IpAddress::v4(0x0A000000 + number)); }
@@ -49,9 +31,7 @@ class DataplaneTest : public ::testing::Test {
     return {{.via = *IpAddress::parse(address)}};
   }
 
-  std::mutex mutex_;
-  std::deque<KernelWriter::Task> tasks_;
-  std::counting_semaphore<> ready_{0};
+  test::TaskLoop loop;
   std::unique_ptr<RouteKernel> kernel_;
   test::FakeKernel* kernel = nullptr;
   std::unique_ptr<Dataplane> dataplane;
@@ -82,7 +62,7 @@ TEST_F(DataplaneTest, TickTriesAgain) {
   kernel->refuse("10.0.0.1/32", ENETUNREACH);
   dataplane->routes().want(host(1), via("192.0.2.1"));
   dataplane->apply();
-  ASSERT_TRUE(run_until([this] { return dataplane->routes().counters().failed == 1; }));
+  ASSERT_TRUE(loop.run_until([this] { return dataplane->routes().counters().failed == 1; }));
   kernel->heal();
   dataplane->tick();
   ASSERT_TRUE(run_until_in_sync());
@@ -93,7 +73,7 @@ TEST_F(DataplaneTest, LostAnswersAreReadBack) {
   kernel->lose_next_answers();
   dataplane->routes().want(host(1), via("192.0.2.1"));
   dataplane->apply();
-  ASSERT_TRUE(run_until([this] { return dataplane->routes().counters().resyncs == 2; }));
+  ASSERT_TRUE(loop.run_until([this] { return dataplane->routes().counters().resyncs == 2; }));
   ASSERT_TRUE(run_until_in_sync());
   EXPECT_EQ(kernel->dump_text(), "10.0.0.1/32 metric 32 proto 84: via 192.0.2.1\n");
 }
@@ -102,13 +82,13 @@ TEST_F(DataplaneTest, FailedResyncWaitsForTheNextTick) {
   start();
   kernel->refuse_dumps(EBUSY);
   dataplane->on_kernel_event(netlink::Overflow{});
-  ASSERT_TRUE(run_until([this] { return dataplane->resync_error().has_value(); }));
+  ASSERT_TRUE(loop.run_until([this] { return dataplane->resync_error().has_value(); }));
   kernel->take_log();
   kernel->heal();
   dataplane->apply();
   EXPECT_THAT(kernel->take_log(), Not(Contains("dump")));
   dataplane->tick();
-  ASSERT_TRUE(run_until(
+  ASSERT_TRUE(loop.run_until(
       [this] { return !dataplane->resync_error() && dataplane->routes().counters().resyncs == 2; }));
 }
 
@@ -121,7 +101,7 @@ TEST_F(DataplaneTest, InterfaceThatGoesDownMeansReadingTheKernel) {
   dataplane->on_kernel_event(netlink::LinkEvent{true, {.name = "tp0123456789a"}});
   EXPECT_TRUE(dataplane->routes().in_sync()) << "a container went away";
   dataplane->on_kernel_event(netlink::LinkEvent{false, {.name = "eth0"}});
-  ASSERT_TRUE(run_until([this] { return dataplane->routes().counters().added == 2; }));
+  ASSERT_TRUE(loop.run_until([this] { return dataplane->routes().counters().added == 2; }));
   EXPECT_EQ(kernel->dump_text(), "10.0.0.1/32 metric 32 proto 84: via 192.0.2.1\n");
 }
 
@@ -143,9 +123,9 @@ TEST_F(DataplaneTest, AnswerAfterTheEndIsHarmless) {
   start();
   dataplane->routes().want(host(1), via("192.0.2.1"));
   dataplane->apply();
-  ASSERT_TRUE(ready_.try_acquire_for(std::chrono::seconds(10)));
+  ASSERT_TRUE(test::eventually([this] { return loop.waiting() == 1; }));
   dataplane.reset();
-  for (auto& task : tasks_) task();
+  EXPECT_TRUE(loop.run_one());
 }
 
 }  // namespace

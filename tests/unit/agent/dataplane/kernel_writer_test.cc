@@ -1,39 +1,13 @@
 #include "agent/dataplane/kernel_writer.h"
 
 #include <future>
-#include <semaphore>
+#include <thread>
 
 #include "tests/support/fake_kernel.h"
+#include "tests/support/task_loop.h"
 
 namespace towpath::agent {
 namespace {
-
-// A loop of one thread: runs what was posted when told to.
-class Loop {
- public:
-  KernelWriter::Post post() {
-    return [this](KernelWriter::Task task) {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
-      ready_.release();
-    };
-  }
-  // Waits for one task and runs it.
-  bool run_one() {
-    if (!ready_.try_acquire_for(std::chrono::seconds(10))) return false;
-    std::unique_lock lock(mutex_);
-    auto task = std::move(tasks_.front());
-    tasks_.pop_front();
-    lock.unlock();
-    task();
-    return true;
-  }
-
- private:
-  std::mutex mutex_;
-  std::deque<KernelWriter::Task> tasks_;
-  std::counting_semaphore<> ready_{0};
-};
 
 RouteWrite add(const char* prefix) {
   return {*Prefix::parse(prefix), RouteWrite::Operation::kAdd, 32,
@@ -41,7 +15,7 @@ RouteWrite add(const char* prefix) {
 }
 
 TEST(KernelWriter, AnswersComeInOrderOnTheOwnersThread) {
-  Loop loop;
+  test::TaskLoop loop;
   auto kernel = std::make_unique<test::FakeKernel>();
   kernel->refuse("10.2.0.0/16", EINVAL);
   KernelWriter writer(std::move(kernel), loop.post());
@@ -74,7 +48,7 @@ TEST(KernelWriter, EndsWithJobsInTheQueue) {
     }
     Result<std::vector<KernelRoute>> dump() override { return {}; }
   };
-  Loop loop;
+  test::TaskLoop loop;
   std::promise<void> go;
   int total = 0;
   auto kernel = std::make_unique<SlowKernel>();

@@ -125,6 +125,20 @@ TEST_P(RouteSyncerTest, RestartAdoptsAndDeletesNothingBeforeItMay) {
   EXPECT_TRUE(routes.in_sync());
 }
 
+TEST_P(RouteSyncerTest, RouteOfOursWithAMetricOfOtherSettingsGoesWithTheFirstDeletes) {
+  kernel.set(n.a, 20, 84, make_unicast(via(n.left)));
+  kernel.set(n.a, 21, 12, make_unicast(via(n.left)));
+  resync();
+  apply();
+  EXPECT_EQ(kernel.dump_text(), line(n.a, n.left, 20) + line(n.a, n.left, 21, 12));
+  EXPECT_TRUE(routes.in_sync());
+  routes.allow_deletes();
+  EXPECT_FALSE(routes.in_sync());
+  apply();
+  EXPECT_EQ(kernel.dump_text(), line(n.a, n.left, 21, 12));
+  EXPECT_TRUE(routes.in_sync());
+}
+
 TEST_P(RouteSyncerTest, ForeignRoutesStayAlsoForTheSamePrefix) {
   kernel.set(n.a, 20, 12, make_unicast(via(n.right)));
   kernel.set(n.b, 1024, 12, make_unicast(via(n.right)));
