@@ -281,7 +281,8 @@ void Rib::mark_stale(PeerId peer, Family family) {
   if (static_cast<std::uint8_t>(counters.epoch - counters.swept) == 0xFE) {
     Job job{Job::Kind::kSweep, peer, family, {}, counters.epoch};
     std::size_t budget = std::numeric_limits<std::size_t>::max();
-    run(job, budget);
+    while (!run(job, budget)) {
+    }
   }
   ++counters.epoch;
   counters.stale += std::exchange(counters.fresh, 0);

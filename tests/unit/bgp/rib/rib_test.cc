@@ -1,0 +1,258 @@
+#include "bgp/rib/rib.h"
+
+#include <gtest/gtest.h>
+
+#include "rib_fixture.h"
+
+namespace towpath::bgp {
+namespace {
+
+constexpr Family kV4 = Family::kIpv4Unicast;
+
+class RibTest : public testing::Test {
+ protected:
+  std::vector<RibDelta> changes() {
+    std::vector<RibDelta> all;
+    while (rib_.read_changes(2, all)) {
+    }
+    return all;
+  }
+  RouteRow only(const std::string& text) {
+    const auto rows = rib_.find(prefix(text), at_second(1010));
+    EXPECT_EQ(rows.size(), 1U);
+    return rows.empty() ? RouteRow{} : rows[0];
+  }
+
+  Rib rib_{identity()};
+  PeerId ext_ = rib_.add_peer(rib_peer("10.0.0.1", PeerKind::kExternal));
+  PeerId int_ = rib_.add_peer(rib_peer("fd00::2", PeerKind::kInternal));
+};
+
+TEST_F(RibTest, TheFibHearsOfBestPathsOnly) {
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
+  announce(rib_, int_, "10.1.0.0/16", attributes({65001, 65002}), "198.51.100.2");
+  announce(rib_, int_, "2001:db8:5::/48", attributes({}));
+  auto all = changes();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].prefix, prefix("10.1.0.0/16"));
+  EXPECT_EQ(all[0].best, (FibPath{ext_, next_hop("198.51.100.1")}));
+  EXPECT_EQ(all[1].best, (FibPath{int_, next_hop("2001:db8:1::1")}));
+  withdraw(rib_, ext_, "10.1.0.0/16");
+  all = changes();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].best, (FibPath{int_, next_hop("198.51.100.2")}));
+  withdraw(rib_, int_, "10.1.0.0/16");
+  all = changes();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_FALSE(all[0].best);
+  EXPECT_EQ(rib_.prefix_count(kV4), 0U);
+  EXPECT_FALSE(rib_.has_changes());
+}
+
+TEST_F(RibTest, TheSameRouteAgainChangesNothing) {
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
+  changes();
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
+  EXPECT_TRUE(changes().empty());
+  EXPECT_EQ(only("10.1.0.0/16").age_seconds, 10U);
+}
+
+TEST_F(RibTest, AChangeThatIsTakenBackBeforeAnyoneLooksIsOneChange) {
+  for (int i = 0; i < 100; ++i) {
+    announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
+    withdraw(rib_, ext_, "10.1.0.0/16");
+  }
+  EXPECT_EQ(changes().size(), 1U);
+}
+
+TEST_F(RibTest, WithdrawnAndAnnouncedInOneMessageIsAnnounced) {
+  UpdateMessage update;
+  update.unreach[0].nlri = {{prefix("10.1.0.0/16")}};
+  update.reach[UpdateMessage::kNlriField].nlri = {{prefix("10.1.0.0/16")}};
+  update.reach[UpdateMessage::kNlriField].next_hop = next_hop("198.51.100.1");
+  rib_.apply(ext_, update, at_second(1));
+  EXPECT_TRUE(only("10.1.0.0/16").best) << "RFC 4271 4.3";
+}
+
+struct Excluded {
+  PathExclusion exclusion;
+  PathAttributes attributes;
+  const char* prefix;
+  const char* next_hop;
+};
+
+TEST_F(RibTest, WhatMayNotBeUsedIsKeptWithTheReason) {
+  rib_.set_import_rules(ext_, {{prefix("10.0.0.0/8"), 16, 24, RuleAction::kAccept},
+                               {prefix("2001:db8::/32"), 0, 128, RuleAction::kAccept}});
+  PathAttributes looped = attributes({65001, 65000});
+  PathAttributes ours = attributes({65001});
+  ours.originator_id = identity().router_id;
+  PathAttributes cluster = attributes({65001});
+  cluster.cluster_list = {{9}, identity().cluster_id};
+  const PathAttributes plain = attributes({65001});
+  const std::vector<Excluded> rows{{PathExclusion::kImportRules, plain, "11.0.0.0/16", "198.51.100.1"},
+                                   {PathExclusion::kImportRules, plain, "10.0.0.0/15", "198.51.100.1"},
+                                   {PathExclusion::kImportRules, plain, "10.0.0.0/25", "198.51.100.1"},
+                                   {PathExclusion::kAsLoop, looped, "10.0.0.0/16", "198.51.100.1"},
+                                   {PathExclusion::kOriginatorLoop, ours, "10.1.0.0/16", "198.51.100.1"},
+                                   {PathExclusion::kClusterLoop, cluster, "10.2.0.0/16", "198.51.100.1"},
+                                   {PathExclusion::kNextHop, plain, "10.3.0.0/16", "192.0.2.1"},
+                                   {PathExclusion::kNextHop, plain, "10.4.0.0/16", "0.0.0.0"},
+                                   {PathExclusion::kNextHop, plain, "10.5.0.0/16", "127.0.0.1"},
+                                   {PathExclusion::kNextHop, plain, "10.6.0.0/16", "224.0.0.1"},
+                                   {PathExclusion::kNextHop, plain, "2001:db8:1::/48", "2001:db8::1"},
+                                   {PathExclusion::kNextHop, plain, "2001:db8:2::/48", "::1"},
+                                   {PathExclusion::kNextHop, plain, "2001:db8:3::/48", "ff02::1"}};
+  for (const Excluded& row : rows) {
+    SCOPED_TRACE(row.prefix);
+    announce(rib_, ext_, row.prefix, row.attributes, row.next_hop);
+    EXPECT_EQ(only(row.prefix).exclusion, row.exclusion) << format(only(row.prefix).exclusion);
+    EXPECT_FALSE(only(row.prefix).best);
+    EXPECT_FALSE(rib_.explain(prefix(row.prefix), ext_, 0));
+  }
+  EXPECT_TRUE(changes().empty());
+  const auto v4 = rib_.counters(ext_, kV4);
+  EXPECT_EQ(v4.received, 10U);
+  EXPECT_EQ(v4.accepted, 0U);
+  for (const Excluded& row : rows) withdraw(rib_, ext_, row.prefix);
+  EXPECT_EQ(rib_.prefix_count(kV4), 0U) << "nobody heard of them, so nobody has to hear that they are gone";
+  EXPECT_EQ(rib_.attribute_set_count(), 0U);
+}
+
+TEST_F(RibTest, NewRulesNeedNoRefresh) {
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
+  announce(rib_, ext_, "10.2.0.0/16", attributes({65000}));
+  changes();
+  rib_.set_import_rules(ext_, {{prefix("11.0.0.0/8"), 0, 32, RuleAction::kAccept}});
+  run_to_end(rib_);
+  EXPECT_FALSE(changes().at(0).best);
+  EXPECT_EQ(only("10.1.0.0/16").exclusion, PathExclusion::kImportRules);
+  EXPECT_EQ(only("10.2.0.0/16").exclusion, PathExclusion::kAsLoop) << "rules do not heal a loop";
+  rib_.set_import_rules(ext_, accept_all());
+  run_to_end(rib_);
+  EXPECT_TRUE(only("10.1.0.0/16").best);
+  EXPECT_FALSE(only("10.2.0.0/16").best);
+}
+
+TEST_F(RibTest, TheFirstRuleThatMatchesDecides) {
+  rib_.set_import_rules(ext_, {{prefix("10.1.0.0/16"), 0, 32, RuleAction::kReject},
+                               {prefix("10.0.0.0/8"), 0, 32, RuleAction::kAccept}});
+  announce(rib_, ext_, "10.1.2.0/24", attributes({65001}));
+  announce(rib_, ext_, "10.2.2.0/24", attributes({65001}));
+  EXPECT_FALSE(only("10.1.2.0/24").best);
+  EXPECT_TRUE(only("10.2.2.0/24").best);
+}
+
+TEST_F(RibTest, StaleRoutesAreUsedUntilTheyAreSwept) {
+  for (const char* p : {"10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"})
+    announce(rib_, ext_, p, attributes({65001}));
+  announce(rib_, int_, "10.1.0.0/16", attributes({65001, 65002}));
+  changes();
+  rib_.mark_stale(ext_, kV4);
+  EXPECT_TRUE(changes().empty()) << "RFC 4724 4.2: they are forwarded to as before";
+  EXPECT_EQ(rib_.counters(ext_, kV4).stale, 3U);
+  EXPECT_TRUE(only("10.2.0.0/16").stale);
+  announce(rib_, ext_, "10.2.0.0/16", attributes({65001}));
+  EXPECT_FALSE(only("10.2.0.0/16").stale);
+  rib_.sweep_stale(ext_, kV4);
+  EXPECT_TRUE(rib_.work(1));
+  run_to_end(rib_);
+  EXPECT_EQ(rib_.counters(ext_, kV4).received, 1U);
+  EXPECT_EQ(only("10.1.0.0/16").peer, int_);
+  EXPECT_EQ(changes().size(), 2U);
+}
+
+TEST_F(RibTest, WhatIsAnnouncedWhileAClearIsUnderWayStays) {
+  for (int i = 0; i < 50; ++i)
+    announce(rib_, ext_, "10." + std::to_string(i) + ".0.0/16", attributes({65001}));
+  rib_.clear_peer(ext_, kV4);
+  rib_.work(10);
+  announce(rib_, ext_, "10.2.0.0/16", attributes({65001}));
+  announce(rib_, ext_, "10.40.0.0/16", attributes({65001}));
+  announce(rib_, ext_, "10.60.0.0/16", attributes({65001}));
+  rib_.mark_stale(ext_, kV4);
+  announce(rib_, ext_, "10.61.0.0/16", attributes({65001}));
+  run_to_end(rib_);
+  EXPECT_EQ(rib_.counters(ext_, kV4).received, 4U)
+      << "the older clear must not take what became stale after it";
+  EXPECT_EQ(rib_.counters(ext_, kV4).stale, 3U);
+}
+
+TEST_F(RibTest, AnyNumberOfRestartsWithoutASweep) {
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
+  for (int i = 0; i < 1000; ++i) {
+    rib_.mark_stale(ext_, kV4);
+    announce(rib_, ext_, "10.2.0.0/16", attributes({65001}));
+    for (const RouteRow& row : rib_.find(prefix("10.1.0.0/16"), {})) ASSERT_TRUE(row.stale) << i;
+    ASSERT_FALSE(only("10.2.0.0/16").stale);
+  }
+}
+
+TEST_F(RibTest, ARemovedPeerLeavesNothing) {
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
+  announce(rib_, ext_, "2001:db8:1::/48", attributes({65001}));
+  rib_.remove_peer(ext_);
+  const PeerId other = rib_.add_peer(rib_peer("10.0.0.3", PeerKind::kExternal));
+  EXPECT_NE(other, ext_) << "the number is taken as long as routes are left";
+  run_to_end(rib_);
+  EXPECT_EQ(rib_.path_count(), 0U);
+  EXPECT_EQ(changes().size(), 2U);
+  EXPECT_EQ(rib_.add_peer(rib_peer("10.0.0.4", PeerKind::kExternal)), ext_);
+}
+
+TEST_F(RibTest, OwnRoutesComeFirst) {
+  announce(rib_, ext_, "10.1.0.0/16", attributes({}));
+  rib_.originate(prefix("10.1.0.0/16"), {}, at_second(1005));
+  EXPECT_EQ(changes().at(0).best->peer, kLocalPeer);
+  EXPECT_EQ(rib_.explain(prefix("10.1.0.0/16"), ext_, 0), DecisionRung::kLocal);
+  rib_.unoriginate(prefix("10.1.0.0/16"));
+  EXPECT_EQ(changes().at(0).best->peer, ext_);
+}
+
+TEST_F(RibTest, MultipathEndsWhereTieBreakersBegin) {
+  const PeerId ext2 = rib_.add_peer(rib_peer("10.0.0.7", PeerKind::kExternal));
+  announce(rib_, ext2, "10.1.0.0/16", attributes({65002}), "198.51.100.7");
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
+  announce(rib_, int_, "10.1.0.0/16", attributes({65001}));
+  const auto paths = rib_.multipath(prefix("10.1.0.0/16"));
+  ASSERT_EQ(paths.size(), 2U) << "the internal one is worse by a rung before the tie-breakers";
+  EXPECT_EQ(paths[0].peer, ext_);
+  EXPECT_EQ(paths[1], (FibPath{ext2, next_hop("198.51.100.7")}));
+}
+
+TEST_F(RibTest, TwoPathsOfOnePeer) {
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}), "198.51.100.7", 7);
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}), "198.51.100.3", 3);
+  EXPECT_EQ(rib_.find(prefix("10.1.0.0/16"), {}).at(0).path_id, 3U);
+  EXPECT_EQ(rib_.explain(prefix("10.1.0.0/16"), ext_, 7), DecisionRung::kPathId);
+  withdraw(rib_, ext_, "10.1.0.0/16", 3);
+  EXPECT_EQ(only("10.1.0.0/16").path_id, 7U);
+}
+
+TEST_F(RibTest, WalksKeepToAPrefixAndGoOnAfterChanges) {
+  for (int i = 0; i < 20; ++i)
+    announce(rib_, ext_, "10." + std::to_string(i) + ".0.0/16", attributes({65001}));
+  announce(rib_, ext_, "2001:db8:1::/48", attributes({65001}));
+  announce(rib_, int_, "2001:db8:2::/48", attributes({}));
+  std::vector<RouteRow> rows;
+  WalkCursor inside = WalkCursor::inside(prefix("10.4.0.0/14"));
+  while (!inside.done) rib_.walk_loc_rib(inside, 1, {}, rows);
+  ASSERT_EQ(rows.size(), 4U);
+  EXPECT_EQ(rows.front().prefix, prefix("10.4.0.0/16"));
+  rows.clear();
+  WalkCursor all;
+  while (!all.done) {
+    rib_.walk_adj_rib_in(ext_, all, 3, {}, rows);
+    withdraw(rib_, ext_, rows.back().prefix.to_string());
+    withdraw(rib_, ext_, all.next.to_string());
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(rows, {}, &RouteRow::prefix));
+  EXPECT_EQ(rows.back().prefix, prefix("2001:db8:1::/48"));
+  WalkCursor none = WalkCursor::inside(prefix("192.0.2.0/24"));
+  rows.clear();
+  rib_.walk_loc_rib(none, 10, {}, rows);
+  EXPECT_TRUE(none.done && rows.empty());
+}
+
+}  // namespace
+}  // namespace towpath::bgp
