@@ -18,6 +18,8 @@ class ConcurrentCni(unittest.TestCase):
             blocks = ["10.64.4.0/24", "fd00:64:0:4::/120"]
             host.network.conflist["plugins"][0]["ipam"]["blocks"] = blocks
             containers = [Container(host, f"c{number}") for number in range(COUNT)]
+            host.network.add(containers[0].id, containers[0].path)  # makes the state store
+            host.network.delete(containers[0].id, containers[0].path)
             before = self.traces(host)
             with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
                 results = list(pool.map(lambda c: host.network.add(c.id, c.path), containers))

@@ -1,5 +1,7 @@
-"""A configured peer that breaks the protocol in each way RFC 4271 chapter 6 names: the NOTIFICATION of the RFC goes back,
-and another session and its routes do not notice.
+"""Peers that break the protocol in each way RFC 4271 chapter 6 names: the NOTIFICATION of the RFC goes back, and another
+session and its routes do not notice.
+
+The agent holds a peer off for longer and longer after protocol errors, so each attack comes from a peer of its own.
 """
 
 import os
@@ -9,10 +11,12 @@ import unittest
 
 import bgp_peer
 from bgp_peer import KEEPALIVE, NOTIFICATION, OPEN, UPDATE, Connection, attribute, message, open_message, raw_update
-from lab import Lab, Node, wait_until
+from lab import Lab, Node, ip_batch, wait_until
 
 AS = 65099
 ID = "192.0.2.99"
+ENEMIES = 60
+BLOCK = "10.64.99.0/26"
 
 
 class HostilePeer(unittest.TestCase):
@@ -22,10 +26,14 @@ class HostilePeer(unittest.TestCase):
         cls.addClassCleanup(cls.lab.close)
         cls.host, cls.other = cls.lab.add_host("host-a"), cls.lab.add_host("host-b")
         cls.lab.full_mesh()
-        cls.enemy = Node(cls.lab, "enemy", 99)
+        cls.node = Node(cls.lab, "enemy", 99)
         cls.stranger = Node(cls.lab, "stranger", 98)
-        cls.enemy.as_number = AS
-        cls.host.peer_with(cls.enemy, passive=True, hold_time=9)
+        addresses = [f"192.0.2.{100 + number}" for number in range(ENEMIES)]
+        ip_batch(cls.node.netns, *(f"address add {address}/24 dev eth0" for address in addresses))
+        cls.host.config["peers"] += [
+            {"name": f"enemy-{address}", "address": address, "as": AS, "passive": True, "hold_time": 3}
+            for address in addresses]
+        cls.fresh = iter(addresses)
         for host in cls.lab.hosts:
             host.start_agent()
         wait_until(lambda: cls.host.established("host-b") and set(cls.other.blocks) <= set(cls.host.routes()), 20,
@@ -37,30 +45,24 @@ class HostilePeer(unittest.TestCase):
         row = self.host.peer("host-b")
         self.assertEqual((row["state"], row["connections"]), ("Established", self.connections), "the other session")
         self.assertTrue(set(self.other.blocks) <= set(self.host.routes()), "the other's routes")
-        wait_until(lambda: "10.64.99.0/26" not in self.host.routes(), 20, "nothing of the enemy's stays")
+        wait_until(lambda: BLOCK not in self.host.routes(), 20, "nothing of the enemy's stays")
 
     def connect(self):
-        """The peer may be in a pause after an earlier error: until it takes connections again they end at once."""
-        def attempt():
-            connection = None
-            try:
-                connection = Connection(self.enemy, self.host.ipv4, timeout=5)
-                kind, body = connection.receive()
-                if kind == OPEN:
-                    return connection, body
-            except (EOFError, OSError):
-                pass
-            if connection:
-                connection.socket.close()
-            return None
-
-        connection, body = wait_until(attempt, 30, "the agent accepts the peer and sends its OPEN", interval=0.2)
+        """A connection from a peer that has done no harm yet, with the agent's OPEN read."""
+        self.address = next(self.fresh)
+        connection = Connection(self.node, self.host.ipv4, source=self.address)
         self.addCleanup(connection.socket.close)
+        kind, body = connection.receive()
+        self.assertEqual(kind, OPEN)
         return connection, body
+
+    def row(self):
+        """What towpathctl says of the peer that connected last."""
+        return self.host.peer(f"enemy-{self.address}")
 
     def establish(self):
         connection, _ = self.connect()
-        connection.send(open_message(AS, ID, hold_time=9) + message(KEEPALIVE))
+        connection.send(open_message(AS, ID, hold_time=3) + message(KEEPALIVE))
         kind, body = connection.receive()
         self.assertEqual(kind, KEEPALIVE, body.hex())
         return connection
@@ -77,7 +79,7 @@ class HostilePeer(unittest.TestCase):
     def test_our_open(self):
         _, body = self.connect()
         version, as_number, hold_time = struct.unpack("!BHH", body[:5])
-        self.assertEqual((version, as_number, hold_time, body[5:9]), (4, 64512, 9, bytes([192, 0, 2, 1])))
+        self.assertEqual((version, as_number, hold_time, body[5:9]), (4, 64512, 3, bytes([192, 0, 2, 1])))
 
     def test_header_errors(self):
         for name, data, answer in (
@@ -130,7 +132,7 @@ class HostilePeer(unittest.TestCase):
 
     def test_update_errors_that_withdraw(self):
         """RFC 7606: a broken attribute takes the route and not the session."""
-        good = bgp_peer.update_message("10.64.99.0/26", [AS], ID)
+        good = bgp_peer.update_message(BLOCK, [AS], ID)
         for name, attributes in (
                 ("ORIGIN 7", attribute(0x40, 1, b"\x07")),
                 ("NEXT_HOP of 3 bytes", attribute(0x40, 1, b"\0") + attribute(0x40, 2, b"\x02\x01" + struct.pack("!I", AS)) +
@@ -139,12 +141,12 @@ class HostilePeer(unittest.TestCase):
             with self.subTest(name):
                 connection = self.establish()
                 connection.send(good)
-                wait_until(lambda: "10.64.99.0/26" in self.host.routes(), 10, "the good route arrives")
-                connection.send(raw_update(attributes=attributes, announced=bgp_peer.prefix_bytes("10.64.99.0/26")))
-                wait_until(lambda: "10.64.99.0/26" not in self.host.routes(), 10, "the broken one withdraws it")
-                self.assertEqual(self.host.peer("enemy")["state"], "Established")
+                wait_until(lambda: BLOCK in self.host.routes(), 10, "the good route arrives")
+                connection.send(raw_update(attributes=attributes, announced=bgp_peer.prefix_bytes(BLOCK)))
+                wait_until(lambda: BLOCK not in self.host.routes(), 10, "the broken one withdraws it")
+                self.assertEqual(self.row()["state"], "Established")
                 connection.socket.close()
-                wait_until(lambda: self.host.peer("enemy")["state"] != "Established", 10, "the session ends")
+                wait_until(lambda: self.row()["state"] != "Established", 10, "the session ends")
 
     def test_silence_ends_in_hold_timer_expired(self):
         connection = self.establish()
@@ -153,17 +155,17 @@ class HostilePeer(unittest.TestCase):
 
     def test_a_byte_at_a_time(self):
         connection, _ = self.connect()
-        for byte in open_message(AS, ID) + message(KEEPALIVE) + bgp_peer.update_message("10.64.99.0/26", [AS], ID):
+        for byte in open_message(AS, ID) + message(KEEPALIVE) + bgp_peer.update_message(BLOCK, [AS], ID):
             connection.send(bytes([byte]))
-        wait_until(lambda: "10.64.99.0/26" in self.host.routes(), 10, "the route arrives all the same")
+        wait_until(lambda: BLOCK in self.host.routes(), 10, "the route arrives all the same")
 
     def test_notification_from_the_peer_removes_its_routes(self):
         connection = self.establish()
-        connection.send(bgp_peer.update_message("10.64.99.0/26", [AS], ID))
-        wait_until(lambda: "10.64.99.0/26" in self.host.routes(), 10, "the route arrives")
+        connection.send(bgp_peer.update_message(BLOCK, [AS], ID))
+        wait_until(lambda: BLOCK in self.host.routes(), 10, "the route arrives")
         connection.send(message(NOTIFICATION, b"\x06\x02"))
-        wait_until(lambda: "10.64.99.0/26" not in self.host.routes(), 10, "the route goes")
-        self.assertIn("eceived", self.host.peer("enemy")["last_error"])
+        wait_until(lambda: BLOCK not in self.host.routes(), 10, "the route goes")
+        self.assertIn("eceived", self.row()["last_error"])
 
     def test_random_bytes(self):
         seed = int.from_bytes(os.urandom(4), "big")

@@ -55,10 +55,12 @@ def raw_update(withdrawn=b"", attributes=b"", announced=b""):
 class Connection:
     """One TCP connection from a node of the laboratory to a BGP port."""
 
-    def __init__(self, node, address, port=179, timeout=10.0):
+    def __init__(self, node, address, port=179, timeout=10.0, source=None):
         with inside(node.netns):
             self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect((address, port))
 
     def __enter__(self):
