@@ -5,6 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "towpath/ipam/allocation.h"
+#include "towpath/ipam/block.h"
+#include "towpath/ipam/endpoint_record.h"
 #include "towpath/ipam/state_store.h"
 
 namespace towpath::cli {

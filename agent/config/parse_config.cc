@@ -14,6 +14,7 @@
 #include "agent/config/scalars.h"
 #include "agent/config/yaml_reader.h"
 #include "towpath/base/unique_fd.h"
+#include "towpath/bgp/family.h"
 
 namespace towpath::agent {
 namespace {

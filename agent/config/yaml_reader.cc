@@ -46,15 +46,13 @@ void Diagnostics::add(int line, std::string_view key, std::optional<std::string_
   text += fmt::format(": {}", reason);
   // One complaint is one line, also when a quoted value holds line breaks.
   std::ranges::replace(text, '\n', ' ');
-  entries_.emplace_back(line, std::move(text));
+  entries_.emplace(line, std::move(text));
 }
 
 std::vector<std::string> Diagnostics::lines() const {
-  auto sorted = entries_;
-  std::ranges::stable_sort(sorted, {}, &std::pair<int, std::string>::first);
   std::vector<std::string> out;
-  out.reserve(sorted.size());
-  for (auto& [line, text] : sorted) out.push_back(std::move(text));
+  out.reserve(entries_.size());
+  for (const auto& [line, text] : entries_) out.push_back(text);
   return out;
 }
 

@@ -12,6 +12,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,7 +35,7 @@ class Diagnostics {
 
  private:
   std::string file_;
-  std::vector<std::pair<int, std::string>> entries_;
+  std::multimap<int, std::string> entries_;  // by line; those of one line in the order of their coming
 };
 
 class Value {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "towpath/bgp/path_attributes.h"
+
 namespace towpath::agent {
 namespace {
 

@@ -1,0 +1,294 @@
+#include "agent/agent.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <utility>
+
+#include "agent/dataplane/netlink_route_kernel.h"
+#include "towpath/netlink/anti_spoofing.h"
+#include "towpath/netlink/sysctl.h"
+
+namespace towpath::agent {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::seconds kTick{1};
+constexpr std::uint64_t kTicksPerStoreCare = 60;
+
+}  // namespace
+
+Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentConfig& config, Log& log,
+                                            Notifier& notifier) {
+  TOWPATH_TRY(auto store, ipam::StateStore::open(config.state_dir, ipam::StateStore::OpenMode::kCreate));
+  TOWPATH_TRY_STATUS(store.set_owned_blocks(config.blocks));
+  std::unique_ptr<Agent> agent(new Agent(loop, config, log, notifier, std::move(store)));
+  agent->prepare_host();
+  TOWPATH_TRY_STATUS(agent->open_dataplane());
+  TOWPATH_TRY_STATUS(agent->open_speaker());
+  agent->watch_kernel();
+  agent->schedule_tick();
+  return agent;
+}
+
+Agent::Agent(asio::io_context& loop, const AgentConfig& config, Log& log, Notifier& notifier,
+             ipam::StateStore store)
+    : loop_(loop),
+      log_(log),
+      notifier_(notifier),
+      config_(config),
+      store_(std::move(store)),
+      monitor_readable_(loop),
+      tick_(loop) {}
+
+Agent::~Agent() {
+  stop();
+}
+
+// What a host needs to route for containers. A failure is no reason to stay away: sessions and routes that
+// are up matter more, and a host may be set up by others.
+void Agent::prepare_host() {
+  const auto changes = netlink::enable_forwarding();
+  if (!changes) {
+    log_.error("cannot switch on forwarding", {{"reason", changes.error().message}});
+  } else {
+    for (const auto& change : *changes) {
+      log_.info("kernel setting changed",
+                {{"key", change.key}, {"before", change.before}, {"after", change.after}});
+    }
+  }
+  const auto installed = netlink::install_anti_spoofing();
+  anti_spoofing_ = installed.has_value();
+  if (!installed) {
+    log_.warning("cannot check the source addresses of containers", {{"reason", installed.error().message}});
+  }
+}
+
+// The kernel's routes are adopted here, before anything is written.
+Status Agent::open_dataplane() {
+  TOWPATH_TRY(auto kernel,
+              NetlinkRouteKernel::open({.table = config_.kernel.table, .protocol = config_.kernel.protocol}));
+  // Before the first dump, so that no change falls between the two.
+  TOWPATH_TRY(monitor_, netlink::KernelMonitor::open(config_.kernel.protocol, kernel->port_id()));
+  const RouteSyncer::Metrics metrics{.learned = config_.kernel.metric,
+                                     .own_block = config_.kernel.blackhole_metric};
+  const auto post = [&loop = loop_](KernelWriter::Task task) { asio::post(loop, std::move(task)); };
+  TOWPATH_TRY(dataplane_, Dataplane::start(std::move(kernel), metrics, post));
+  log_.info("kernel routes adopted", {{"routes", dataplane_->routes().counters().in_kernel}});
+  set_own_blocks({}, config_.blocks);
+  dataplane_->apply();
+  return {};
+}
+
+Status Agent::open_speaker() {
+  const bgp::SpeakerOptions options{.forwarding_preserved = dataplane_->routes().counters().adopted > 0};
+  speaker_ = std::make_unique<bgp::Speaker>(loop_.get_executor(), static_cast<bgp::SpeakerObserver&>(*this),
+                                            options);
+  answers_ = std::make_unique<Answers>(*speaker_, dataplane_->routes(), [this] { return status(); });
+  control_ = std::make_unique<ControlServer>(loop_, *answers_);
+  // The socket first: another agent on it must stop us before we speak to anybody.
+  TOWPATH_TRY_STATUS(control_->start(config_.control_socket));
+  return speaker_->configure(config_.speaker);
+}
+
+void Agent::watch_kernel() {
+  // A descriptor of Asio's own: it closes what it is given.
+  if (!monitor_readable_.is_open()) {
+    const int fd = ::fcntl(monitor_->fd(), F_DUPFD_CLOEXEC, 0);
+    boost::system::error_code ec;
+    if (fd >= 0) monitor_readable_.assign(fd, ec);
+    if (fd < 0 || ec) {
+      log_.error("cannot watch the kernel",
+                 {{"reason", fd < 0 ? Error::from_errno(errno, "dup").message : ec.message()}});
+      return;
+    }
+  }
+  monitor_readable_.async_wait(
+      asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code ec) {
+        if (ec) return;  // stop()
+        const auto events = monitor_->read();
+        if (events) {
+          for (const auto& event : *events) dataplane_->on_kernel_event(event);
+        } else {
+          log_.warning("cannot read kernel events", {{"reason", events.error().message}});
+          dataplane_->resync();
+        }
+        watch_kernel();
+      });
+}
+
+void Agent::schedule_tick() {
+  tick_.expires_after(kTick);
+  tick_.async_wait([this](boost::system::error_code ec) {
+    if (ec) return;  // stop()
+    on_tick();
+    schedule_tick();
+  });
+}
+
+void Agent::on_tick() {
+  dataplane_->tick();
+  if (const bool now = in_sync(); now != was_in_sync_) {
+    was_in_sync_ = now;
+    sync_changed_ = std::chrono::steady_clock::now();
+  }
+  const RouteCounters& counters = dataplane_->routes().counters();
+  if (counters.failed != failed_logged_) {
+    failed_logged_ = counters.failed;
+    if (counters.failed > 0) {
+      log_.warning("the kernel refuses routes; they stay pending",
+                   {{"routes", counters.failed}, {"see", "towpathctl routes diff"}});
+    } else {
+      log_.info("the kernel has all routes again");
+    }
+  }
+  for (EventLimiter* limiter : {&problem_limiter_, &refusal_limiter_}) {
+    if (const auto count = limiter->take_suppressed(); count > 0) {
+      log_.warning("more of the same was not logged", {{"events", count}});
+    }
+  }
+  if (++ticks_ % kTicksPerStoreCare == 0) {
+    const auto cleared = store_.clear_dead_readers();
+    if (!cleared) log_.warning("state store", {{"reason", cleared.error().message}});
+  }
+  notifier_.status(summary());
+}
+
+Status Agent::reload(const AgentConfig& next) {
+  TOWPATH_TRY_STATUS(store_.set_owned_blocks(next.blocks));
+  if (auto configured = speaker_->configure(next.speaker); !configured) {
+    // The speaker changed nothing; neither may the store.
+    if (auto restored = store_.set_owned_blocks(config_.blocks); !restored) {
+      log_.error("cannot put the owned blocks back", {{"reason", restored.error().message}});
+    }
+    return configured;
+  }
+  set_own_blocks(config_.blocks, next.blocks);
+  log_.configure(next.log);
+  config_ = next;
+  ++reloads_;
+  schedule_apply();
+  return {};
+}
+
+void Agent::stop() {
+  if (std::exchange(stopped_, true)) return;
+  if (control_) control_->stop();
+  if (speaker_) speaker_->stop();
+  tick_.cancel();
+  boost::system::error_code ignored;  // closing is best effort
+  monitor_readable_.close(ignored);
+}
+
+std::string Agent::summary() const {
+  const auto peers = speaker_->peers();
+  const auto up = std::ranges::count(peers, bgp::SessionState::kEstablished, &bgp::PeerStatus::state);
+  const RouteCounters& counters = dataplane_->routes().counters();
+  std::string text = fmt::format("{} of {} peers up, {} routes", up, peers.size(), counters.in_kernel);
+  if (counters.pending > 0) text += fmt::format(", {} pending", counters.pending);
+  return text;
+}
+
+void Agent::set_own_blocks(const std::vector<Prefix>& before, const std::vector<Prefix>& now) {
+  for (const Prefix& block : before) {
+    if (std::ranges::find(now, block) == now.end()) dataplane_->routes().unwant_own_block(block);
+  }
+  for (const Prefix& block : now) dataplane_->routes().want_own_block(block);
+}
+
+void Agent::schedule_apply() {
+  if (std::exchange(apply_scheduled_, true)) return;
+  asio::post(loop_, [this] {
+    apply_scheduled_ = false;
+    if (!stopped_) dataplane_->apply();
+  });
+}
+
+bool Agent::in_sync() const {
+  return speaker_->in_sync() && dataplane_->routes().in_sync();
+}
+
+AgentStatus Agent::status() const {
+  const auto now = std::chrono::steady_clock::now();
+  const auto seconds_since = [now](TimePoint then) {
+    return std::chrono::duration_cast<std::chrono::seconds>(now - then);
+  };
+  return {.node = config_.node,
+          .router_id = config_.speaker.router_id,
+          .as = config_.speaker.as,
+          .uptime = seconds_since(started_),
+          .in_sync = in_sync(),
+          // The tick may not have seen the change yet.
+          .in_sync_since = in_sync() == was_in_sync_ ? seconds_since(sync_changed_) : std::chrono::seconds(0),
+          .reloads = reloads_,
+          .reloads_refused = reloads_refused_,
+          .anti_spoofing = anti_spoofing_};
+}
+
+// What the speaker reports.
+
+void Agent::routes_changed(std::span<const bgp::RibDelta> changes) {
+  for (const bgp::RibDelta& change : changes) {
+    if (change.best && change.best->peer != bgp::kLocalPeer) {
+      // The global address, where there is one: it needs no interface beside it (RFC 2545 section 3). The
+      // kernel finds the interface, or refuses a next hop that no link reaches; the route is pending then.
+      dataplane_->routes().want(change.prefix, {netlink::NextHop{.via = change.best->next_hop.address}});
+    } else {
+      dataplane_->routes().unwant(change.prefix);
+    }
+  }
+  schedule_apply();
+}
+
+void Agent::peer_state_changed(const bgp::PeerStateChange& change) {
+  using bgp::SessionState;
+  if (change.to == SessionState::kEstablished) {
+    last_end_.erase(std::string(change.peer));
+    log_.info("session is up", {{"peer", change.peer}});
+  } else if (change.from == SessionState::kEstablished) {
+    log_.warning("session is down", {{"peer", change.peer}});
+  } else {
+    log_.debug("session state",
+               {{"peer", change.peer}, {"from", format(change.from)}, {"to", format(change.to)}});
+  }
+}
+
+void Agent::session_ended(std::string_view peer, std::string_view reason) {
+  // Attempts to reach a peer that is down fail every few seconds in the same words: one line is enough.
+  auto& last = last_end_[std::string(peer)];
+  const bool is_news = last != reason;
+  last = reason;
+  if (is_news) {
+    log_.warning("no session", {{"peer", peer}, {"reason", reason}});
+  } else {
+    log_.debug("no session", {{"peer", peer}, {"reason", reason}});
+  }
+}
+
+void Agent::message_problem(std::string_view peer, std::string_view problem) {
+  if (!problem_limiter_.allow(std::chrono::steady_clock::now())) return;
+  log_.warning("a message of the peer has an error", {{"peer", peer}, {"problem", problem}});
+}
+
+void Agent::connection_refused(const IpAddress& from, std::string_view reason) {
+  if (!refusal_limiter_.allow(std::chrono::steady_clock::now())) return;
+  log_.warning("connection refused", {{"from", from.to_string()}, {"reason", reason}});
+}
+
+void Agent::peer_in_sync(std::string_view peer) {
+  log_.info("peer has sent all its routes", {{"peer", peer}});
+}
+
+void Agent::speaker_in_sync() {
+  log_.info("the picture is complete; stale routes are removed");
+  dataplane_->routes().allow_deletes();
+  schedule_apply();
+}
+
+}  // namespace towpath::agent

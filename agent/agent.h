@@ -1,0 +1,118 @@
+// The agent of one host: joins configuration, BGP, the kernel, the state store and the control socket.
+//
+// Model
+//   Data moves one way. Speaker says which routes are best; that becomes desired state of the Dataplane,
+//   which writes the kernel later and on its own. The control socket reads what all of them know. Nothing
+//   here decides about routes.
+//
+// After a restart
+//   The kernel's routes are adopted before the first session; nothing is removed until the Speaker says that
+//   all peers have spoken (or had their time).
+//
+// Ownership: the loop, the log and the notifier outlive the agent. Threading: the loop.
+// Failure: start() and reload() say why, and leave the kernel's routes as they were. reload() changes all or
+// nothing.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "agent/config/agent_config.h"
+#include "agent/control/answers.h"
+#include "agent/control/control_server.h"
+#include "agent/dataplane/dataplane.h"
+#include "agent/log/event_limiter.h"
+#include "agent/log/log.h"
+#include "agent/service/notifier.h"
+#include "towpath/base/clock.h"
+#include "towpath/bgp/speaker.h"
+#include "towpath/ipam/state_store.h"
+#include "towpath/netlink/kernel_monitor.h"
+
+namespace towpath::agent {
+
+class Agent final : private bgp::SpeakerObserver {
+ public:
+  static Result<std::unique_ptr<Agent>> start(boost::asio::io_context& loop, const AgentConfig& config,
+                                              Log& log, Notifier& notifier);
+  ~Agent() override;
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // `next` differs only in what can change while running: needs_restart() has been asked.
+  Status reload(const AgentConfig& next);
+  // Counts a reload whose file was refused.
+  void count_refused_reload() { ++reloads_refused_; }
+  const AgentConfig& config() const { return config_; }
+
+  // Ends the sessions without a NOTIFICATION, so that peers keep our routes until we are back (RFC 4724).
+  // Kernel routes and rules stay.
+  void stop();
+
+  // "2 of 3 peers up, 12 routes"
+  std::string summary() const;
+
+ private:
+  Agent(boost::asio::io_context& loop, const AgentConfig& config, Log& log, Notifier& notifier,
+        ipam::StateStore store);
+
+  // The steps of start(), in their order.
+  void prepare_host();
+  Status open_dataplane();
+  Status open_speaker();
+  void watch_kernel();
+  void schedule_tick();
+  void on_tick();
+
+  void set_own_blocks(const std::vector<Prefix>& before, const std::vector<Prefix>& now);
+  // Once for all changes of this turn of the loop.
+  void schedule_apply();
+  bool in_sync() const;
+  AgentStatus status() const;
+
+  void routes_changed(std::span<const bgp::RibDelta> changes) override;
+  void peer_state_changed(const bgp::PeerStateChange& change) override;
+  void session_ended(std::string_view peer, std::string_view reason) override;
+  void message_problem(std::string_view peer, std::string_view problem) override;
+  void connection_refused(const IpAddress& from, std::string_view reason) override;
+  void peer_in_sync(std::string_view peer) override;
+  void speaker_in_sync() override;
+
+  boost::asio::io_context& loop_;
+  Log& log_;
+  Notifier& notifier_;
+  AgentConfig config_;
+  ipam::StateStore store_;
+  std::optional<netlink::KernelMonitor> monitor_;
+  boost::asio::posix::stream_descriptor monitor_readable_;
+  std::unique_ptr<Dataplane> dataplane_;
+  std::unique_ptr<bgp::Speaker> speaker_;
+  std::unique_ptr<Answers> answers_;
+  std::unique_ptr<ControlServer> control_;
+  boost::asio::steady_timer tick_;
+
+  bool apply_scheduled_ = false;
+  bool stopped_ = false;
+  bool anti_spoofing_ = false;
+  std::size_t failed_logged_ = 0;  // refused routes when that was logged last
+  std::map<std::string, std::string, std::less<>>
+      last_end_;  // reason of each peer's last failure, to log it once
+  EventLimiter problem_limiter_;
+  EventLimiter refusal_limiter_;
+  std::uint64_t ticks_ = 0;
+  std::uint64_t reloads_ = 0;
+  std::uint64_t reloads_refused_ = 0;
+  TimePoint started_ = std::chrono::steady_clock::now();
+  bool was_in_sync_ = false;
+  TimePoint sync_changed_ = started_;
+};
+
+}  // namespace towpath::agent

@@ -1,0 +1,103 @@
+#include "agent/control/answers.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "agent/control/kernel_rows.h"
+#include "agent/control/peer_rows.h"
+#include "agent/control/rib_walker.h"
+
+namespace towpath::agent {
+namespace {
+
+using control::Command;
+using control::RouteTable;
+
+// A reply of one row that a function fills.
+class SingleRow final : public RowSource {
+ public:
+  explicit SingleRow(std::function<void(JsonWriter&)> fill) : fill_(std::move(fill)) {}
+  bool next_slice(RowWriter& rows) override {
+    rows.row(fill_);
+    return false;
+  }
+
+ private:
+  std::function<void(JsonWriter&)> fill_;
+};
+
+void write_version(JsonWriter& json) {
+  json.field("program", "towpathd")
+      .field("version", TOWPATH_VERSION)
+      .field("protocol", control::kProtocolVersion);
+}
+
+void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speaker& speaker,
+                  const RouteSyncer& routes) {
+  const auto peers = speaker.peers();
+  const auto up = std::ranges::count(peers, bgp::SessionState::kEstablished, &bgp::PeerStatus::state);
+  const RouteCounters& counters = routes.counters();
+  json.field("node", status.node)
+      .field("router_id", status.router_id.to_string())
+      .field("as", status.as.value)
+      .field("version", TOWPATH_VERSION)
+      .field("pid", ::getpid())
+      .field("uptime_seconds", status.uptime.count())
+      .field("in_sync", status.in_sync)
+      .field("in_sync_since_seconds", status.in_sync_since.count())
+      .field("deletes_allowed", routes.deletes_allowed());
+  json.key("waiting_for").begin_array();
+  for (const auto& peer : peers) {
+    if (!speaker.in_sync() && !peer.in_sync) json.value(peer.name);
+  }
+  json.end_array();
+  json.field("peers_up", up)
+      .field("peers_total", peers.size())
+      .field("prefixes_ipv4", speaker.prefix_count(bgp::Family::kIpv4Unicast))
+      .field("prefixes_ipv6", speaker.prefix_count(bgp::Family::kIpv6Unicast))
+      .field("routes_wanted", counters.wanted)
+      .field("routes_actual", counters.in_kernel)
+      .field("routes_pending", counters.pending)
+      .field("routes_failed", counters.failed)
+      .field("routes_added", counters.added)
+      .field("routes_replaced", counters.replaced)
+      .field("routes_deleted", counters.deleted)
+      .field("routes_adopted", counters.adopted)
+      .field("routes_refused", counters.refused)
+      .field("kernel_resyncs", counters.resyncs)
+      .field("reloads", status.reloads)
+      .field("reloads_refused", status.reloads_refused)
+      .field("anti_spoofing", status.anti_spoofing);
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open(const control::Request& request) {
+  switch (request.command) {
+    case Command::kVersion: return std::make_unique<SingleRow>(write_version);
+    case Command::kStatus:
+      return std::make_unique<SingleRow>(
+          [this](JsonWriter& json) { write_status(json, status_(), speaker_, routes_); });
+    case Command::kPeers: return std::make_unique<PeerRows>(speaker_);
+    case Command::kRoutes: return open_routes(request.routes);
+  }
+  return std::unexpected(ControlFailure{control::Code::kUnknownCommand, "no such command"});
+}
+
+std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open_routes(
+    const control::RouteQuery& query) const {
+  if (query.table == RouteTable::kKernel || query.table == RouteTable::kDiff) {
+    return std::make_unique<KernelRows>(routes_, query);
+  }
+  const bool own_routes =
+      query.table == RouteTable::kLocRib && query.peer == speaker_.peer_name(bgp::kLocalPeer);
+  if (query.peer && !own_routes && !speaker_.find_peer(*query.peer)) {
+    return std::unexpected(
+        ControlFailure{control::Code::kNotFound, fmt::format("peer: value '{}': no such peer", *query.peer)});
+  }
+  return std::make_unique<RibWalker>(speaker_, query);
+}
+
+}  // namespace towpath::agent
