@@ -8,7 +8,7 @@
 #include <random>
 #include <set>
 
-#include "tests/unit/ipam/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include "towpath/ipam/state_store.h"
 
 namespace towpath::ipam {

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <set>
 
-#include "tests/unit/ipam/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace towpath::ipam {
 namespace {

@@ -1,0 +1,160 @@
+// towpath-ipam as a whole, in this process, with made-up sandboxes.
+#include "plugins/towpath-ipam/ipam_plugin.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/plugin_call.h"
+#include "tests/support/temporary_directory.h"
+#include "towpath/ipam/state_store.h"
+
+namespace towpath::cni {
+namespace {
+
+using test::PluginAnswer;
+using testing::HasSubstr;
+
+class IpamPluginTest : public testing::Test {
+ protected:
+  // `extra` is a JSON object whose keys replace those of the configuration.
+  PluginAnswer call(const std::string& verb, const std::string& container, const std::string& extra = "{}",
+                    const std::string& args = "") {
+    Json config = Json::parse(R"({"cniVersion":"1.1.0","name":"net","type":"bridge",
+                                  "ipam":{"type":"towpath-ipam","blocks":["10.9.0.0/29","fd00:9::/125"]}})");
+    config["stateDir"] = state_dir();
+    config.update(Json::parse(extra));
+    const std::map<std::string, std::string> environment{{"CNI_COMMAND", verb},
+                                                         {"CNI_CONTAINERID", container},
+                                                         {"CNI_IFNAME", "eth0"},
+                                                         {"CNI_NETNS", "/run/netns/" + container},
+                                                         {"CNI_ARGS", args}};
+    return test::call_plugin(ipam_plugin(), environment, config.dump(),
+                             [this](const std::string&) { return NetnsFacts{true, true, false, inode_}; });
+  }
+  std::string state_dir() const { return directory_.path() + "/state"; }
+  std::vector<ipam::EndpointRecord> records() {
+    auto store = ipam::StateStore::open(state_dir(), ipam::StateStore::OpenMode::kExisting);
+    if (!store) return {};
+    return *store->endpoints();
+  }
+
+  test::TemporaryDirectory directory_;
+  std::uint64_t inode_ = 7;
+};
+
+TEST_F(IpamPluginTest, AddPrintsTheAbbreviatedResult) {
+  const PluginAnswer answer = call(
+      "ADD", "a", R"({"ipam":{"blocks":["10.9.0.0/29","fd00:9::/125"],"routes":[{"dst":"10.0.0.0/8"}]}})");
+  EXPECT_EQ(
+      answer.document,
+      Json::parse(R"({"cniVersion":"1.1.0","ips":[{"address":"10.9.0.1/32"},{"address":"fd00:9::1/128"}],
+                                             "routes":[{"dst":"10.0.0.0/8"}]})"));
+  ASSERT_EQ(records().size(), 1U);
+  EXPECT_EQ(records()[0].state, ipam::AllocationState::kLive);
+  EXPECT_EQ(records()[0].network, "net");
+}
+
+TEST_F(IpamPluginTest, WholeLife) {
+  EXPECT_TRUE(call("STATUS", "a").ok());
+  ASSERT_TRUE(call("ADD", "a").ok());
+  EXPECT_TRUE(call("CHECK", "a").ok());
+  EXPECT_TRUE(call("DEL", "a").ok());
+  EXPECT_TRUE(call("DEL", "a").ok()) << "again";
+  EXPECT_EQ(call("CHECK", "a").code(), 101U);
+  EXPECT_TRUE(records().empty());
+}
+
+TEST_F(IpamPluginTest, DelBeforeAnyAdd) {
+  EXPECT_TRUE(call("DEL", "a").ok());
+  EXPECT_TRUE(call("GC", "a", R"({"cni.dev/valid-attachments":[]})").ok());
+  EXPECT_FALSE(std::filesystem::exists(state_dir())) << "they make nothing";
+}
+
+TEST_F(IpamPluginTest, AFullBlock) {
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g"}) ASSERT_TRUE(call("ADD", name).ok()) << name;
+  const PluginAnswer answer = call("ADD", "h");
+  EXPECT_EQ(answer.code(), 11U);
+  EXPECT_EQ(answer.message(), "no free ipv4 address in 10.9.0.0/29");
+  EXPECT_EQ(call("STATUS", "h").code(), 50U);
+  EXPECT_EQ(call("STATUS", "h").message(), "no free ipv4 address in 10.9.0.0/29");
+  EXPECT_EQ(records().size(), 7U);
+  ASSERT_TRUE(call("DEL", "c").ok());
+  EXPECT_TRUE(call("STATUS", "h").ok());
+  EXPECT_TRUE(call("ADD", "h").ok());
+}
+
+TEST_F(IpamPluginTest, NoBlock) {
+  constexpr const char* kWithoutBlocks = R"({"ipam":{"type":"towpath-ipam"}})";
+  EXPECT_EQ(call("STATUS", "a", kWithoutBlocks).code(), 50U);
+  const PluginAnswer answer = call("ADD", "a", kWithoutBlocks);
+  EXPECT_EQ(answer.code(), 11U) << "the agent may not have started yet";
+  EXPECT_THAT(answer.message(), HasSubstr("this host owns no block of addresses"));
+}
+
+TEST_F(IpamPluginTest, AddAgainAfterTheSandboxDied) {
+  ASSERT_TRUE(call("ADD", "a").ok());
+  // There is nothing at /run/netns/a, so the record is of a dead sandbox whatever inode it had.
+  const PluginAnswer again = call("ADD", "a");
+  EXPECT_TRUE(again.ok()) << again.text;
+  EXPECT_EQ(records().size(), 1U) << "the address of the dead sandbox was freed";
+}
+
+TEST_F(IpamPluginTest, CheckWantsTheSameSandboxAndTheAddressesOfAdd) {
+  PluginAnswer added = call("ADD", "a");
+  EXPECT_TRUE(call("CHECK", "a", R"({"prevResult":)" + added.text + "}").ok());
+  added.document["ips"][0]["address"] = "10.9.0.6/32";
+  EXPECT_EQ(call("CHECK", "a", R"({"prevResult":)" + added.document.dump() + "}").message(),
+            "a/eth0 has address 10.9.0.1, which is not in prevResult");
+  inode_ = 8;
+  EXPECT_EQ(call("CHECK", "a").message(), "a/eth0 has its address in another sandbox");
+}
+
+TEST_F(IpamPluginTest, AnotherNetworkIsLeftAlone) {
+  ASSERT_TRUE(call("ADD", "a").ok());
+  EXPECT_TRUE(call("DEL", "a", R"({"name":"other"})").ok());
+  EXPECT_EQ(records().size(), 1U);
+  EXPECT_TRUE(call("GC", "a", R"({"name":"other","cni.dev/valid-attachments":[]})").ok());
+  EXPECT_EQ(records().size(), 1U);
+}
+
+TEST_F(IpamPluginTest, GcFreesWhatIsNotListed) {
+  for (const char* name : {"a", "b"}) ASSERT_TRUE(call("ADD", name).ok());
+  EXPECT_TRUE(call("GC", "x").ok());
+  EXPECT_EQ(records().size(), 2U) << "no list, nothing removed";
+  EXPECT_TRUE(call("GC", "x", R"({"cni.dev/valid-attachments":[{"containerID":"b","ifname":"eth0"}]})").ok());
+  ASSERT_EQ(records().size(), 1U);
+  EXPECT_EQ(records()[0].attachment.container_id, "b");
+  EXPECT_TRUE(call("GC", "x", R"({"cni.dev/valid-attachments":null})").ok());
+  EXPECT_TRUE(records().empty());
+}
+
+TEST_F(IpamPluginTest, ADamagedStore) {
+  ASSERT_TRUE(call("ADD", "a").ok());
+  const std::string file = state_dir() + "/db/data.mdb";
+  std::ofstream(file, std::ios::trunc | std::ios::binary) << std::string(20000, 'x');
+  const std::string message = "state store " + file + " is damaged (not an LMDB file): remove " +
+                              state_dir() + "/db and attach the containers of this host again";
+  for (const char* verb : {"ADD", "DEL", "CHECK", "GC"}) {
+    const PluginAnswer answer = call(verb, "b", R"({"cni.dev/valid-attachments":[]})");
+    EXPECT_EQ(answer.code(), 5U) << verb;
+    EXPECT_EQ(answer.message(), message) << verb;
+  }
+  EXPECT_EQ(call("STATUS", "b").code(), 50U);
+  EXPECT_EQ(call("STATUS", "b").message(), message);
+}
+
+TEST_F(IpamPluginTest, PodAndLabelsAreKept) {
+  ASSERT_TRUE(call("ADD", "p", R"({"args":{"cni":{"labels":[{"key":"app","value":"web"}]}}})",
+                   "IgnoreUnknown=1;K8S_POD_NAME=web-0;K8S_POD_NAMESPACE=shop")
+                  .ok());
+  ASSERT_EQ(records().size(), 1U);
+  EXPECT_EQ(records()[0].labels, (std::map<std::string, std::string>{{"app", "web"}}));
+  EXPECT_EQ(records()[0].pod,
+            (std::map<std::string, std::string>{{"K8S_POD_NAME", "web-0"}, {"K8S_POD_NAMESPACE", "shop"}}));
+}
+
+}  // namespace
+}  // namespace towpath::cni
