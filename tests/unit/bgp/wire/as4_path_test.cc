@@ -46,14 +46,21 @@ TEST(As4Path, Merge) {
   }
 }
 
-TEST(As4Path, ConfederationSegmentsInFrontStay) {
+TEST(As4Path, ConfederationSegmentsStayInFrontAndBesideWhatStays) {
   SessionParameters session = two_octet();
   session.confederation_peer = true;
-  const Bytes list = origin() + attribute(0x40, 2, bytes("03 01 0007 02 02 0001 5ba0")) + next_hop() +
-                     attribute(0xC0, 17, bytes("03 01 00000009 02 01 00010001"));
-  UpdateMessage update;
-  ASSERT_TRUE(decode_update(update_body({}, list, nlri()), session, update));
-  EXPECT_EQ(update.attributes.as_path.to_string(), "(7) 1 65537");
+  const MergeCase cases[] = {
+      {"it leads", "03 01 0007 02 02 0001 5ba0", "03 01 00000009 02 01 00010001", "(7) 1 65537"},
+      {"it leads, and nothing else stays", "03 01 0007 02 01 5ba0", "02 01 00010001", "(7) 65537"},
+      {"it follows what stays", "02 01 0001 03 01 0007 02 01 5ba0", "02 01 00010001", "1 (7) 65537"},
+  };
+  for (const MergeCase& c : cases) {
+    const Bytes list =
+        origin() + attribute(0x40, 2, bytes(c.as_path)) + next_hop() + attribute(0xC0, 17, bytes(c.as4_path));
+    UpdateMessage update;
+    ASSERT_TRUE(decode_update(update_body({}, list, nlri()), session, update)) << c.why;
+    EXPECT_EQ(update.attributes.as_path.to_string(), c.merged) << c.why;
+  }
 }
 
 struct Discarded {
