@@ -133,21 +133,12 @@ void Agent::schedule_tick() {
 }
 
 void Agent::on_tick() {
-  dataplane_->tick();
   if (const bool now = in_sync(); now != was_in_sync_) {
     was_in_sync_ = now;
     sync_changed_ = std::chrono::steady_clock::now();
   }
-  const RouteCounters& counters = dataplane_->routes().counters();
-  if (counters.failed != failed_logged_) {
-    failed_logged_ = counters.failed;
-    if (counters.failed > 0) {
-      log_.warning("the kernel refuses routes; they stay pending",
-                   {{"routes", counters.failed}, {"see", "towpathctl routes diff"}});
-    } else {
-      log_.info("the kernel has all routes again");
-    }
-  }
+  log_refused_routes();  // before they are tried again
+  dataplane_->tick();
   for (EventLimiter* limiter : {&problem_limiter_, &refusal_limiter_}) {
     if (const auto count = limiter->take_suppressed(); count > 0) {
       log_.warning("more of the same was not logged", {{"events", count}});
@@ -158,6 +149,19 @@ void Agent::on_tick() {
     if (!cleared) log_.warning("state store", {{"reason", cleared.error().message}});
   }
   notifier_.status(summary());
+}
+
+// Once for a change of their number, not for each try.
+void Agent::log_refused_routes() {
+  const std::size_t failed = dataplane_->routes().counters().failed;
+  if (failed == failed_logged_) return;
+  failed_logged_ = failed;
+  if (failed > 0) {
+    log_.warning("the kernel refuses routes; they stay pending",
+                 {{"routes", failed}, {"see", "towpathctl routes diff"}});
+  } else {
+    log_.info("the kernel has all routes again");
+  }
 }
 
 Status Agent::reload(const AgentConfig& next) {

@@ -71,6 +71,7 @@ class Agent final : private bgp::SpeakerObserver {
   void watch_kernel();
   void schedule_tick();
   void on_tick();
+  void log_refused_routes();
 
   void set_own_blocks(const std::vector<Prefix>& before, const std::vector<Prefix>& now);
   // Once for all changes of this turn of the loop.

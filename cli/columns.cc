@@ -106,6 +106,9 @@ Columns route_columns(control::RouteTable table) {
                   {"ORIGIN", TOWPATH_CELL("origin"), false, 0, 2},
                   {"AS PATH", TOWPATH_CELL("as_path"), false, 8, 7},
                   {"COMMUNITIES", TOWPATH_CELL("communities"), false, 12, 4}};
+  if (table == control::RouteTable::kAdjRibOut) {
+    columns.insert(columns.begin(), {"TO", TOWPATH_CELL("to"), false, 8});
+  }
   return columns;
 }
 
@@ -154,7 +157,7 @@ Columns version_columns() {
 }
 
 std::string status_text(std::string_view json_row) {
-  const auto row = json::parse(json_row, nullptr, false);
+  const auto row = nlohmann::ordered_json::parse(json_row, nullptr, false);  // in the agent's order
   std::string out;
   if (!row.is_object()) return out;
   std::size_t width = 0;

@@ -118,7 +118,7 @@ TEST(Columns, FitEightyColumns) {
 
 TEST(Columns, StatusIsAList) {
   EXPECT_EQ(status_text(R"({"node":"a","in_sync":true,"peers_up":2})"),
-            "in_sync   yes\nnode      a\npeers_up  2\n");
+            "node      a\nin_sync   yes\npeers_up  2\n");
 }
 
 }  // namespace
