@@ -36,7 +36,7 @@ bool BatchBuilder::in_order(const Item& a, const Item& b) {
 
 Batch BatchBuilder::finish(std::vector<PrefixRef>& refused) {
   Batch batch;
-  if (!std::ranges::is_sorted(items_, in_order)) std::ranges::stable_sort(items_, in_order);
+  if (!std::ranges::is_sorted(items_, in_order)) std::ranges::sort(items_, in_order);
   for (std::size_t begin = 0; begin < items_.size();) {
     std::size_t end = begin + 1;
     while (end < items_.size() && same_message(items_[begin], items_[end])) ++end;
