@@ -25,9 +25,6 @@ struct MessageView;
 inline constexpr std::uint32_t kMainTable = 254;
 // rtm_protocol of what Towpath's agent writes, unless configured.
 inline constexpr std::uint8_t kRouteProtocol = 84;
-// rtm_protocol of what the plugin writes: the routes to the containers of this host. Another number, because
-// the agent removes what has its own number and is not wanted.
-inline constexpr std::uint8_t kEndpointRouteProtocol = 85;
 
 // Values of rtm_type.
 enum class RouteType : std::uint8_t {

@@ -1,6 +1,7 @@
 #include "towpath/netlink/anti_spoofing.h"
 
 #include <arpa/inet.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <poll.h>
 
@@ -61,7 +62,7 @@ class AntiSpoofingTest : public test::NetlinkTest, public ::testing::WithParamIn
     host.add_address(IfIndex{1}, InterfaceAddress::host(host_address_));
     host.set_neighbour(pair->host, own_, container_mac);
     host.add_route({.key = {Prefix::host(own_)},
-                    .protocol = kEndpointRouteProtocol,
+                    .protocol = RTPROT_STATIC,
                     .next_hops = {{.device = pair->host}}});
     const auto host_status = host.execute();
     ASSERT_TRUE(host_status) << host_status.error().message;
@@ -74,7 +75,7 @@ class AntiSpoofingTest : public test::NetlinkTest, public ::testing::WithParamIn
     container.add_address(pair->sandbox, InterfaceAddress::host(forged_));
     container.set_neighbour(pair->sandbox, next_hop, host_mac);
     container.add_route({.key = {Prefix::default_route(GetParam())},
-                         .protocol = kEndpointRouteProtocol,
+                         .protocol = RTPROT_STATIC,
                          .next_hops = {{.via = next_hop, .device = pair->sandbox, .onlink = true}}});
     const auto container_status = container.execute();
     ASSERT_TRUE(container_status) << container_status.error().message;
