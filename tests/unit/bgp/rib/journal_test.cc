@@ -34,7 +34,7 @@ class JournalTest : public testing::Test {
 
 TEST_F(JournalTest, APrefixIsReadOnceAtItsLastChange) {
   const auto cursor = journal_.add_cursor();
-  for (const std::uint32_t n : {1, 2, 3, 1, 2, 1}) record(n);
+  for (const std::uint32_t n : List{1, 2, 3, 1, 2, 1}) record(n);
   EXPECT_EQ(read(cursor), (List{3, 2, 1}));
   EXPECT_TRUE(journal_.at_end(cursor));
 }
@@ -76,7 +76,7 @@ TEST_F(JournalTest, EntriesGoWhenTheSlowestHasPassed) {
 
 TEST_F(JournalTest, ACopiedCursorStandsWhereTheOtherStands) {
   const auto cursor = journal_.add_cursor();
-  for (const std::uint32_t n : {1, 2, 3}) record(n);
+  for (const std::uint32_t n : List{1, 2, 3}) record(n);
   read(cursor, 1);
   const auto copy = journal_.copy_cursor(cursor);
   EXPECT_EQ(read(cursor), (List{2, 3}));
