@@ -1,22 +1,24 @@
 // The BGP speaker of one host: what the agent uses of bgp/.
 //
 // Model
-//   configure() says what should be: addresses to listen on, peers, own prefixes. The speaker keeps the sessions, the
-//   RIB, and tells its observer what becomes of them. It never touches the kernel's routes: routes_changed() carries
-//   the best paths to whoever does.
+//   configure() says what should be: addresses to listen on, peers, own prefixes. The speaker keeps the
+//   sessions, the RIB, and tells its observer what becomes of them. It never touches the kernel's routes:
+//   routes_changed() carries the best paths to whoever does.
 //
 // Reconfiguration
-//   Only what differs is touched. Own prefixes, import rules, connect retry and restart deferral take effect while
-//   sessions stay; export scope and next_hop_self resend routes within the session; any other change of a peer ends
-//   and restarts this peer's session alone. A change of AS, router id or cluster id restarts all.
+//   Only what differs is touched. Own prefixes, import rules, connect retry and restart deferral take effect
+//   while sessions stay; export scope and next_hop_self resend routes within the session; any other change of
+//   a peer ends and restarts this peer's session alone. A change of AS, router id or cluster id restarts all.
 //
-// Long work (a million routes, a session that goes away) is cut into slices of a few milliseconds on the loop, so that
-// keepalives and the owner's own work are not late. A peer that does not read holds up nobody and costs no memory.
+// Long work (a million routes, a session that goes away) is cut into slices of a few milliseconds on the
+// loop, so that keepalives and the owner's own work are not late. A peer that does not read holds up nobody
+// and costs no memory.
 //
 // Ownership: the executor's context and the observer must outlive the speaker. When the destructor returns no
 // callback comes any more; connections that are open then are closed without a NOTIFICATION.
 // Threading: all calls from the loop's thread; so come the callbacks.
-// Failure: configure() alone can fail, and then nothing has changed. What peers and networks do goes to the observer.
+// Failure: configure() alone can fail, and then nothing has changed. What peers and networks do goes to the
+// observer.
 #pragma once
 
 #include <array>
@@ -46,8 +48,9 @@ struct PeerStateChange {
   SessionState to = SessionState::kIdle;
 };
 
-// Callbacks of the speaker. They must not call configure(), stop() or shutdown(), nor destroy the speaker; reading it is
-// fine. Views are valid during the call only. Texts are one line and printable whatever the peer sent.
+// Callbacks of the speaker. They must not call configure(), stop() or shutdown(), nor destroy the speaker;
+// reading it is fine. Views are valid during the call only. Texts are one line and printable whatever the
+// peer sent.
 class SpeakerObserver {
  public:
   virtual ~SpeakerObserver() = default;
@@ -55,23 +58,24 @@ class SpeakerObserver {
   // Best paths of prefixes, in slices; each says what holds from now on, applying it twice changes nothing.
   virtual void routes_changed(std::span<const RibDelta> changes) = 0;
   virtual void peer_state_changed(const PeerStateChange& change) = 0;
-  // A connection or session ended or could not be made, and why: "hold time expired; sent NOTIFICATION 4/0 ...".
+  // A connection or session ended or could not be made, and why: "hold time expired; sent NOTIFICATION 4/0
+  // ...".
   virtual void session_ended(std::string_view peer, std::string_view reason) = 0;
   // A message had an error that the session survives (RFC 7606); with the offending octets in hex, bounded.
   virtual void message_problem(std::string_view peer, std::string_view problem) = 0;
   // Someone connected who may not: no such peer, or not now.
   virtual void connection_refused(const IpAddress& from, std::string_view reason) = 0;
-  // The End-of-RIB of every family of the session has come (RFC 4724 section 2), and all that it stands for has gone
-  // through routes_changed(). Once for each session.
+  // The End-of-RIB of every family of the session has come (RFC 4724 section 2), and all that it stands for
+  // has gone through routes_changed(). Once for each session.
   virtual void peer_in_sync(std::string_view peer) = 0;
-  // Once: every configured peer was in sync at some time, or restart_deferral is over. From now on the picture is
-  // complete: what the kernel has beyond it may go.
+  // Once: every configured peer was in sync at some time, or restart_deferral is over. From now on the
+  // picture is complete: what the kernel has beyond it may go.
   virtual void speaker_in_sync() = 0;
 };
 
 struct SpeakerOptions {
-  // The kernel still has the routes of our predecessor, so forwarding went on while we were away: announced in the
-  // graceful restart capability (R and F bits, RFC 4724 section 3).
+  // The kernel still has the routes of our predecessor, so forwarding went on while we were away: announced
+  // in the graceful restart capability (R and F bits, RFC 4724 section 3).
   bool forwarding_preserved = false;
 };
 
@@ -81,17 +85,17 @@ struct PeerStatus {
   IpAddress address;
   AsNumber as;
   SessionState state = SessionState::kIdle;
-  std::chrono::seconds since{0};       // in this state
-  std::vector<Family> families;        // of the session; before it those that are configured
-  std::optional<RouterId> router_id;   // of the session, as the next two
-  std::chrono::seconds hold_time{0};   // agreed on; before the session the configured one
+  std::chrono::seconds since{0};      // in this state
+  std::vector<Family> families;       // of the session; before it those that are configured
+  std::optional<RouterId> router_id;  // of the session, as the next two
+  std::chrono::seconds hold_time{0};  // agreed on; before the session the configured one
   bool in_sync = false;
-  std::size_t prefixes_received = 0;   // all families together
+  std::size_t prefixes_received = 0;  // all families together
   std::size_t prefixes_accepted = 0;
   std::size_t prefixes_stale = 0;
   std::size_t prefixes_sent = 0;
-  std::string last_error;              // empty: none yet
-  std::uint64_t connections = 0;       // how often Established was reached
+  std::string last_error;         // empty: none yet
+  std::uint64_t connections = 0;  // how often Established was reached
   std::uint64_t messages_received = 0;
   std::uint64_t messages_sent = 0;
 };
@@ -106,12 +110,12 @@ class Speaker {
   Speaker(const Speaker&) = delete;
   Speaker& operator=(const Speaker&) = delete;
 
-  // The first call starts the speaker. Binds new listen addresses before anything else changes: where that fails the
-  // error names the address, and the old configuration stays in force.
+  // The first call starts the speaker. Binds new listen addresses before anything else changes: where that
+  // fails the error names the address, and the old configuration stays in force.
   Status configure(const SpeakerConfig& config);
 
-  // For a restart or an upgrade: closes all connections without a NOTIFICATION, so that peers with graceful restart keep
-  // our routes (RFC 4724 section 4.1). Nothing is reported any more.
+  // For a restart or an upgrade: closes all connections without a NOTIFICATION, so that peers with graceful
+  // restart keep our routes (RFC 4724 section 4.1). Nothing is reported any more.
   void stop();
   // For good: Cease, Administrative Shutdown with `text` (RFC 9003) to every peer; they drop our routes.
   void shutdown(std::string_view text);
@@ -125,9 +129,10 @@ class Speaker {
   std::string_view peer_name(PeerId peer) const;
   std::optional<PeerId> find_peer(std::string_view name) const;
 
-  // Appends the rows of about `budget` prefixes from cursor.next on, in the order of prefixes, best path first; sets
-  // cursor.done at the end. `peer` is not looked at for kLocRib.
-  void walk(RibView view, PeerId peer, WalkCursor& cursor, std::size_t budget, std::vector<RouteRow>& out) const;
+  // Appends the rows of about `budget` prefixes from cursor.next on, in the order of prefixes, best path
+  // first; sets cursor.done at the end. `peer` is not looked at for kLocRib.
+  void walk(RibView view, PeerId peer, WalkCursor& cursor, std::size_t budget,
+            std::vector<RouteRow>& out) const;
   // The paths that are as good as the best one up to the last tie-breakers: what ECMP may use.
   std::vector<FibPath> multipath(const Prefix& prefix) const;
   std::size_t prefix_count(Family family) const;

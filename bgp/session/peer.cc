@@ -1,0 +1,497 @@
+#include "bgp/session/peer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "bgp/session/interface_address.h"
+#include "bgp/wire/decode.h"
+#include "bgp/wire/encode.h"
+#include "towpath/base/check.h"
+
+namespace towpath::bgp {
+namespace {
+
+// With this much waiting for the socket a further KEEPALIVE tells the peer nothing new.
+constexpr std::size_t kQueuedKeepalives = 4096;
+// Of the octets of a wrong attribute that are shown.
+constexpr std::size_t kShownOctets = 32;
+constexpr unsigned kMessagesPerLookAtClock = 16;
+constexpr std::size_t kWalkBudget = 4096;
+
+TimePoint steady_now() {
+  return std::chrono::steady_clock::now();
+}
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+bool any(const std::array<bool, kFamilyCount>& flags) {
+  return std::ranges::find(flags, true) != flags.end();
+}
+
+std::string hex(std::span<const std::byte> octets) {
+  std::string text;
+  for (std::byte octet : octets.first(std::min(octets.size(), kShownOctets))) {
+    text += fmt::format("{:02x}", std::to_integer<unsigned>(octet));
+  }
+  if (octets.size() > kShownOctets) text += fmt::format("... ({} octets)", octets.size());
+  return text;
+}
+
+}  // namespace
+
+Peer::Peer(PeerContext& context, const LocalSpeaker& local, PeerConfig config)
+    : context_(context),
+      local_(local),
+      config_(std::move(config)),
+      fsm_(session_settings(local_, config_, context.restart), config_.passive, random_seed()),
+      id_(context.rib.add_peer({config_.address, peer_kind(local_, config_), {}, config_.import_rules})),
+      timer_(context.executor),
+      restart_timer_(context.executor),
+      since_(steady_now()) {}
+
+Peer::~Peer() {
+  for (auto& connection : connections_) {
+    if (connection != nullptr) connection->close();
+  }
+}
+
+void Peer::start() {
+  active_ = true;
+  carry_out(fsm_.start(steady_now()));
+}
+
+void Peer::remove(const std::optional<NotificationMessage>& notification) {
+  carry_out(fsm_.stop(notification, steady_now()));
+  active_ = false;
+  timer_.cancel();
+  restart_timer_.cancel();
+  context_.rib.remove_peer(id_);
+  context_.schedule();
+}
+
+void Peer::abandon(const std::optional<NotificationMessage>& notification) {
+  active_ = false;
+  carry_out(fsm_.stop(notification, steady_now()));
+  timer_.cancel();
+  restart_timer_.cancel();
+}
+
+void Peer::update(const PeerConfig& config) {
+  const PeerConfig before = std::exchange(config_, config);
+  refresh_settings();
+  if (before.import_rules != config_.import_rules) {
+    context_.rib.set_import_rules(id_, config_.import_rules);
+    context_.schedule();
+  }
+  if (!up_ || (before.export_scope == config_.export_scope && before.next_hop_self == config_.next_hop_self))
+    return;
+  if (config_.export_scope == ExportScope::kOwn) withdraw_learned();
+  open_output();
+}
+
+std::optional<NotificationMessage> Peer::accept(boost::asio::ip::tcp::socket& socket) {
+  const TimePoint now = steady_now();
+  refresh_settings();
+  const IncomingVerdict verdict = fsm_.accept(now);
+  if (!verdict.accepted) return verdict.refusal;
+  perform(verdict.actions);
+  auto connection = std::make_shared<Connection>(context_.executor, Slot::kIncoming, this);
+  connections_[index(Slot::kIncoming)] = connection;
+  connection->take(std::move(socket), packet_ttl(local_, config_));
+  step(Slot::kIncoming, TcpConnected{}, now);
+  return std::nullopt;
+}
+
+// --- from the connections
+
+void Peer::on_connected(Slot slot) {
+  step(slot, TcpConnected{}, steady_now());
+}
+
+void Peer::on_closed(Slot slot, const std::string& reason) {
+  io_reasons_[index(slot)] = reason;
+  step(slot, TcpConnectionFails{}, steady_now());
+  io_reasons_[index(slot)].clear();
+}
+
+bool Peer::on_input(Slot slot) {
+  const std::shared_ptr<Connection> connection = connections_[index(slot)];
+  const TimePoint until = steady_now() + kSlice;
+  // Whatever a message leads to may end the connection; it then is no longer in its slot.
+  for (unsigned count = 1; connections_[index(slot)] == connection; ++count) {
+    const auto next = connection->framer().next();
+    if (!next) {
+      step(slot, MessageError{next.error()}, connection->received_at());
+      return true;
+    }
+    if (!*next) return true;
+    on_message(slot, **next, connection->received_at());
+    if (count % kMessagesPerLookAtClock == 0 && steady_now() >= until) return false;
+  }
+  return true;
+}
+
+bool Peer::pull_output(Slot slot, std::size_t max_bytes, std::vector<OutputSlice>& out) {
+  return up_ == slot && context_.rib.pull(id_, max_bytes, out);
+}
+
+void Peer::on_message(Slot slot, const FramedMessage& message, TimePoint now) {
+  ++messages_received_;
+  switch (message.type) {
+    case MessageType::kOpen: {
+      auto open = decode_open(message.body());
+      step(slot, open ? SessionEvent(OpenReceived{*std::move(open)}) : MessageError{std::move(open).error()},
+           now);
+      return;
+    }
+    case MessageType::kUpdate: return on_update(slot, message, now);
+    case MessageType::kNotification: {
+      auto notification = decode_notification(message.body());
+      step(slot,
+           notification ? SessionEvent(NotificationReceived{*std::move(notification)})
+                        : MessageError{std::move(notification).error()},
+           now);
+      return;
+    }
+    case MessageType::kKeepalive: return step(slot, KeepaliveReceived{}, now);
+    case MessageType::kRouteRefresh: return on_refresh(slot, message, now);
+  }
+}
+
+void Peer::on_update(Slot slot, const FramedMessage& message, TimePoint now) {
+  // Before Established there is nothing to read it by, and the state machine does not want it.
+  if (up_ == slot) {
+    if (auto status = decode_update(message.body(), session_.parameters, update_); !status) {
+      return step(slot, MessageError{std::move(status).error()}, now);
+    }
+  }
+  message_time_ = now;
+  refresh_.reset();
+  step(slot, UpdateReceived{}, now);
+}
+
+void Peer::on_refresh(Slot slot, const FramedMessage& message, TimePoint now) {
+  auto refresh = decode_route_refresh(message);
+  if (!refresh) return step(slot, MessageError{std::move(refresh).error()}, now);
+  refresh_ = *refresh;
+  step(slot, RouteRefreshReceived{}, now);
+}
+
+void Peer::step(Slot slot, const SessionEvent& event, TimePoint now) {
+  carry_out(fsm_.step(slot, event, now));
+}
+
+// --- the actions of the state machine
+
+void Peer::carry_out(const PeerActions& actions) {
+  perform(actions);
+  arm_timer();
+  report_state();
+}
+
+void Peer::perform(const PeerActions& actions) {
+  for (const auto& [slot, action] : actions) {
+    std::visit([&, slot = slot](const auto& alternative) { carry_out(slot, alternative); }, action);
+  }
+}
+
+void Peer::carry_out(Slot slot, const Connect&) {
+  refresh_settings();
+  auto connection = std::make_shared<Connection>(context_.executor, slot, this);
+  connections_[index(slot)] = connection;
+  connection->connect({config_.address, config_.port, config_.local_address}, packet_ttl(local_, config_));
+}
+
+void Peer::carry_out(Slot slot, const Disconnect& action) {
+  if (const auto connection = std::exchange(connections_[index(slot)], nullptr)) {
+    messages_sent_before_ += connection->messages_sent();
+    const bool told = action.end.notification && action.end.cause != EndCause::kNotificationReceived;
+    told ? connection->finish() : connection->close();
+  }
+  report_end(slot, action.end);
+}
+
+void Peer::carry_out(Slot slot, const SendOpen& action) {
+  send(slot, action.open);
+}
+
+void Peer::carry_out(Slot slot, const SendKeepalive&) {
+  const auto& connection = connections_[index(slot)];
+  if (connection != nullptr && connection->queued() < kQueuedKeepalives) send(slot, KeepaliveMessage{});
+}
+
+void Peer::carry_out(Slot slot, const SendNotification& action) {
+  send(slot, action.notification);
+}
+
+void Peer::carry_out(Slot slot, const SessionUp& action) {
+  up_ = slot;
+  session_ = action.session;
+  ++established_count_;
+  connections_[index(slot)]->framer().set_max_length(session_.parameters.max_receive);
+  for (Family family : kAllFamilies) {
+    awaits_end_of_rib_[index(family)] = session_.parameters.of(family).enabled;
+  }
+  settle_stale_routes(session_);
+  context_.rib.set_router_id(id_, session_.peer_id);
+  open_output();
+}
+
+void Peer::carry_out(Slot, const SessionDown& action) {
+  up_.reset();
+  in_sync_ = sync_pending_ = false;
+  context_.rib.close_output(id_);
+  keep_or_flush(action.fate);
+  context_.schedule();
+}
+
+void Peer::carry_out(Slot, const DeliverMessage&) {
+  if (!refresh_) return deliver_update();
+  const auto family = refresh_->family();
+  // RFC 7313 section 3.2: the subtypes beyond a request are not for us, who did not announce that capability.
+  const bool request = refresh_->subtype == static_cast<std::uint8_t>(RouteRefreshSubtype::kRequest);
+  if (!family || !request || !session_.parameters.of(*family).enabled) return;
+  context_.rib.refresh_output(id_, *family);
+  wake_output();
+}
+
+void Peer::send(Slot slot, const Message& message) {
+  const auto& connection = connections_[index(slot)];
+  if (connection == nullptr) return;
+  scratch_.clear();
+  // An OPEN of ours always fits: it has five short capabilities.
+  TOWPATH_CHECK(encode(message, session_.parameters, scratch_).has_value());
+  connection->send(scratch_);
+}
+
+void Peer::deliver_update() {
+  if (!update_.problems.empty()) report_problems();
+  if (update_.end_of_rib) return on_end_of_rib(*update_.end_of_rib);
+  context_.rib.apply(id_, update_, message_time_);
+  context_.schedule();
+}
+
+void Peer::on_end_of_rib(Family family) {
+  if (stale_[index(family)]) sweep(family);
+  if (!std::exchange(awaits_end_of_rib_[index(family)], false)) return;
+  if (any(awaits_end_of_rib_)) return;
+  sync_pending_ = true;
+  context_.schedule();
+}
+
+void Peer::confirm_sync() {
+  if (!std::exchange(sync_pending_, false)) return;
+  in_sync_ = ever_in_sync_ = true;
+  context_.observer.peer_in_sync(config_.name);
+}
+
+// --- routes of a session that is over
+
+void Peer::keep_or_flush(RouteFate fate) {
+  for (Family family : kAllFamilies) {
+    if (!session_.parameters.of(family).enabled) continue;
+    const auto& restart = session_.graceful_restart;
+    if (fate == RouteFate::kKeepStale && restart && restart->families[index(family)]) {
+      // What was stale already has had its chance (RFC 4724 section 4.2).
+      if (stale_[index(family)]) context_.rib.sweep_stale(id_, family);
+      context_.rib.mark_stale(id_, family);
+      stale_[index(family)] = true;
+    } else {
+      context_.rib.clear_peer(id_, family);
+      stale_[index(family)] = false;
+    }
+  }
+  if (has_stale()) arm_restart_timer(session_.graceful_restart->restart_time);
+}
+
+// RFC 4724 section 4.2: a peer that is back, but without the family or its forwarding state, has lost these
+// routes.
+void Peer::settle_stale_routes(const NegotiatedSession& session) {
+  for (Family family : kAllFamilies) {
+    if (!stale_[index(family)]) continue;
+    const auto& restart = session.graceful_restart;
+    const bool preserved = restart && restart->families[index(family)] &&
+                           restart->families[index(family)]->forwarding_preserved &&
+                           session.parameters.of(family).enabled;
+    if (!preserved) sweep(family);
+  }
+  // From now on its End-of-RIB is waited for, no longer than it had for its restart.
+  if (has_stale()) arm_restart_timer(std::max(session.graceful_restart->restart_time, kRestartTime));
+}
+
+void Peer::sweep(Family family) {
+  stale_[index(family)] = false;
+  context_.rib.sweep_stale(id_, family);
+  if (!has_stale()) restart_timer_.cancel();
+  context_.schedule();
+}
+
+bool Peer::has_stale() const {
+  return any(stale_);
+}
+
+void Peer::arm_restart_timer(std::chrono::seconds time) {
+  restart_timer_.expires_after(time);
+  restart_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (error || self == nullptr || !self->active_) return;
+    for (Family family : kAllFamilies) {
+      if (self->stale_[index(family)]) self->sweep(family);
+    }
+  });
+}
+
+// --- what the peer is told
+
+void Peer::open_output() {
+  context_.rib.open_output(id_, export_target());
+  wake_output();
+}
+
+void Peer::wake_output() {
+  if (up_ && context_.rib.has_output(id_)) connections_[index(*up_)]->wake();
+}
+
+ExportTarget Peer::export_target() const {
+  ExportTarget target;
+  target.kind = peer_kind(local_, config_);
+  target.local_as = local_.as;
+  target.scope = config_.export_scope;
+  target.session = session_.parameters;
+  const auto local = connections_[index(*up_)]->local_address();
+  for (Family family : kAllFamilies) {
+    std::optional<IpAddress> address = config_.next_hop_self[index(family)];
+    if (!address && local) {
+      address =
+          local->family() == address_family(family) ? local : address_beside(*local, address_family(family));
+    }
+    if (address) target.next_hop_self[index(family)] = NextHop{*address, {}};
+  }
+  return target;
+}
+
+// The peer gets own routes only from now on. The new output starts from nothing and cannot know what the old
+// one said.
+void Peer::withdraw_learned() {
+  std::vector<RouteRow> rows;
+  for (WalkCursor cursor; !cursor.done;) {
+    context_.rib.walk_adj_rib_out(id_, cursor, kWalkBudget, steady_now(), rows);
+  }
+  for (Family family : kAllFamilies) {
+    scratch_.clear();
+    WithdrawPacker packer(family, session_.parameters, scratch_);
+    for (const RouteRow& row : rows) {
+      if (row.peer != kLocalPeer && unicast(row.prefix.family()) == family)
+        packer.add(row.prefix, row.path_id);
+    }
+    packer.finish();
+    connections_[index(*up_)]->send(scratch_);
+  }
+}
+
+// --- reports
+
+void Peer::report_problems() {
+  const DecodeError& first = update_.problems.front();
+  std::string text =
+      fmt::format("{}: {} ({})", update_.treated_as_withdraw() ? "routes withdrawn" : "attribute dropped",
+                  first.reason, format(first.code));
+  if (!first.data.empty()) text += ", octets " + hex(first.data);
+  if (update_.problems.size() > 1) text += fmt::format(", and {} more", update_.problems.size() - 1);
+  last_error_ = text;
+  if (active_) context_.observer.message_problem(config_.name, text);
+}
+
+void Peer::report_end(Slot slot, const SessionEnd& end) {
+  // An attempt that was not needed, and connections that only lost against another one, are the ordinary
+  // course.
+  const bool ordinary = (end.cause == EndCause::kStopped && !end.notification) ||
+                        end.cause == EndCause::kCollision ||
+                        (end.notification && end.notification->code == kCollisionResolution);
+  if (ordinary || !active_) return;
+  std::string text = end.to_string();
+  if (const std::string& system = io_reasons_[index(slot)]; !system.empty()) text += ": " + system;
+  // A peer that is away is said to be so once.
+  const bool repeated = end.cause == EndCause::kConnectFailed && text == last_error_;
+  last_error_ = text;
+  if (!repeated) context_.observer.session_ended(config_.name, text);
+}
+
+void Peer::report_state() {
+  const SessionState state = fsm_.state();
+  if (state == reported_) return;
+  const SessionState before = std::exchange(reported_, state);
+  since_ = steady_now();
+  if (active_) context_.observer.peer_state_changed({config_.name, before, state});
+}
+
+PeerStatus Peer::status() const {
+  PeerStatus status;
+  status.name = config_.name;
+  status.address = config_.address;
+  status.as = config_.as;
+  status.state = reported_;
+  status.since = std::chrono::duration_cast<std::chrono::seconds>(steady_now() - since_);
+  status.hold_time = up_ ? session_.hold_time : config_.hold_time;
+  if (up_) status.router_id = session_.peer_id;
+  for (Family family : kAllFamilies) {
+    const bool spoken = up_ ? session_.parameters.of(family).enabled : config_.families[index(family)];
+    if (spoken) status.families.push_back(family);
+    const PeerCounters counters = context_.rib.counters(id_, family);
+    status.prefixes_received += counters.received;
+    status.prefixes_accepted += counters.accepted;
+    status.prefixes_stale += counters.stale;
+    if (up_) status.prefixes_sent += context_.rib.sent(id_, family);
+  }
+  status.in_sync = in_sync_;
+  status.last_error = last_error_;
+  status.connections = established_count_;
+  status.messages_received = messages_received_;
+  status.messages_sent = messages_sent_before_;
+  for (const auto& connection : connections_) {
+    if (connection != nullptr) status.messages_sent += connection->messages_sent();
+  }
+  return status;
+}
+
+// --- timers
+
+void Peer::refresh_settings() {
+  RestartFlags restart = context_.restart;
+  if (established_count_ != 0) {
+    // The session went away, we did not: our forwarding went on all the time.
+    restart = {.restarting = false, .forwarding_preserved = true};
+  }
+  fsm_.set_settings(session_settings(local_, config_, restart));
+}
+
+void Peer::arm_timer() {
+  const auto next = fsm_.next_deadline();
+  // A timer that is set too early does no harm, and most deadlines only move away: every message moves some.
+  if (!next || (armed_ && *armed_ <= *next)) return;
+  armed_ = next;
+  timer_.expires_at(*next);
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (!error && self != nullptr) self->on_timer();
+  });
+}
+
+void Peer::on_timer() {
+  armed_.reset();
+  const TimePoint now = steady_now();
+  for (Slot slot : kAllSlots) {
+    // It spoke, we only have not come to listen: that is no silence.
+    const auto& connection = connections_[index(slot)];
+    if (connection != nullptr && connection->has_unseen_input()) fsm_.heard(slot, now);
+  }
+  carry_out(fsm_.expire(now));
+}
+
+}  // namespace towpath::bgp

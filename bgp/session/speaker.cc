@@ -1,0 +1,357 @@
+#include "towpath/bgp/speaker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <set>
+#include <utility>
+
+#include "bgp/rib/rib.h"
+#include "bgp/session/endpoint.h"
+#include "bgp/session/interface_address.h"
+#include "bgp/session/listener.h"
+#include "bgp/session/peer.h"
+#include "bgp/wire/encode.h"
+
+namespace towpath::bgp {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+// How long the speaker keeps the loop in one turn.
+constexpr std::chrono::milliseconds kSlice{5};
+// Prefixes looked at between two looks at the clock.
+constexpr std::size_t kStepBudget = 512;
+// Connections of strangers that are being told so. Beyond it they are closed without a word.
+constexpr std::size_t kMaxRefused = 64;
+
+TimePoint steady_now() {
+  return std::chrono::steady_clock::now();
+}
+
+Status check(const SpeakerConfig& config) {
+  std::set<IpAddress> addresses;
+  std::set<std::string_view> names;
+  for (const PeerConfig& peer : config.peers) {
+    if (!names.insert(peer.name).second) {
+      return fail(ErrorKind::kInvalid, fmt::format("two peers have the name {}", peer.name));
+    }
+    if (!addresses.insert(peer.address).second) {
+      return fail(ErrorKind::kInvalid, fmt::format("peer {}: another peer has the address {}", peer.name,
+                                                   peer.address.to_string()));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+class Speaker::Impl {
+ public:
+  Impl(asio::any_io_executor executor, SpeakerObserver& observer, SpeakerOptions options)
+      : executor_(executor),
+        observer_(observer),
+        rib_(RibIdentity{}),
+        context_{executor,
+                 rib_,
+                 observer,
+                 [this] { schedule(); },
+                 {.restarting = options.forwarding_preserved,
+                  .forwarding_preserved = options.forwarding_preserved}},
+        deferral_(executor) {}
+  ~Impl() { end({}); }
+
+  Status configure(const SpeakerConfig& config);
+  void end(const std::optional<NotificationMessage>& notification);
+
+  bool in_sync() const { return in_sync_; }
+  const std::vector<std::shared_ptr<Peer>>& peers() const { return peers_; }
+  const Rib& rib() const { return rib_; }
+  std::vector<ListenAddress> listening() const;
+
+ private:
+  Status listen(const std::vector<ListenAddress>& wanted);
+  void set_identity(const SpeakerConfig& config);
+  void originate(const std::vector<Prefix>& wanted);
+  void set_peers(const SpeakerConfig& config);
+  std::shared_ptr<Peer> take_peer(const IpAddress& address);
+  void arm_deferral(std::chrono::seconds deferral);
+
+  void on_accept(tcp::socket socket);
+  void refuse(tcp::socket socket, const IpAddress& from, const NotificationMessage& notification,
+              std::string_view reason);
+
+  void schedule();
+  void take_turn();
+  bool work_until(TimePoint until);
+  void report_in_sync();
+  void set_in_sync();
+
+  asio::any_io_executor executor_;
+  SpeakerObserver& observer_;
+  Rib rib_;
+  PeerContext context_;
+  SpeakerConfig config_;
+  std::set<Prefix> originated_;
+  bool configured_ = false;
+  bool ended_ = false;
+  TimePoint started_{};
+  std::vector<std::shared_ptr<Listener>> listeners_;
+  std::vector<std::shared_ptr<Peer>> peers_;  // in the order of the configuration
+  std::vector<std::weak_ptr<Connection>> refused_;
+  asio::steady_timer deferral_;
+  bool in_sync_ = false;
+  bool scheduled_ = false;
+  std::vector<RibDelta> deltas_;  // reused
+  // Handlers that the loop still holds look here before they touch us.
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
+};
+
+// --- configuration
+
+Status Speaker::Impl::configure(const SpeakerConfig& config) {
+  TOWPATH_TRY_STATUS(check(config));
+  TOWPATH_TRY_STATUS(listen(config.listen));
+  const bool first = !std::exchange(configured_, true);
+  if (first) started_ = steady_now();
+  set_identity(config);
+  originate(config.originate);
+  set_peers(config);
+  config_ = config;
+  if (!in_sync_) arm_deferral(config.restart_deferral);
+  schedule();
+  return {};
+}
+
+Status Speaker::Impl::listen(const std::vector<ListenAddress>& wanted) {
+  std::vector<std::shared_ptr<Listener>> added;
+  for (const ListenAddress& address : wanted) {
+    const bool known =
+        std::ranges::any_of(listeners_, [&](const auto& l) { return l->address() == address; });
+    if (known) continue;
+    TOWPATH_TRY(auto listener, Listener::bind(executor_, address));
+    added.push_back(std::move(listener));
+  }
+  std::erase_if(listeners_, [&](const auto& listener) {
+    const bool unwanted = std::ranges::find(wanted, listener->address()) == wanted.end();
+    if (unwanted) listener->close();
+    return unwanted;
+  });
+  for (auto& listener : added) {
+    listener->run([this, alive = std::weak_ptr(alive_)](tcp::socket socket) {
+      if (!alive.expired()) on_accept(std::move(socket));
+    });
+    listeners_.push_back(std::move(listener));
+  }
+  return {};
+}
+
+void Speaker::Impl::set_identity(const SpeakerConfig& config) {
+  const LocalSpeaker local = local_speaker(config);
+  rib_.set_identity({local.as, local.router_id, local.cluster_id, local_addresses()});
+}
+
+void Speaker::Impl::originate(const std::vector<Prefix>& wanted) {
+  std::set<Prefix> next(wanted.begin(), wanted.end());
+  for (const Prefix& prefix : originated_) {
+    if (!next.contains(prefix)) rib_.unoriginate(prefix);
+  }
+  for (const Prefix& prefix : next) {
+    if (!originated_.contains(prefix)) rib_.originate(prefix, {}, steady_now());
+  }
+  originated_ = std::move(next);
+}
+
+// Takes the peer with this address out of the list.
+std::shared_ptr<Peer> Speaker::Impl::take_peer(const IpAddress& address) {
+  const auto found =
+      std::ranges::find_if(peers_, [&](const auto& p) { return p && p->config().address == address; });
+  return found == peers_.end() ? nullptr : std::exchange(*found, nullptr);
+}
+
+void Speaker::Impl::set_peers(const SpeakerConfig& config) {
+  const LocalSpeaker local = local_speaker(config);
+  const bool same_speaker = local == local_speaker(config_);
+  std::vector<std::shared_ptr<Peer>> next;
+  std::vector<std::shared_ptr<Peer>> added;
+  for (const PeerConfig& wanted : config.peers) {
+    std::shared_ptr<Peer> peer = take_peer(wanted.address);
+    if (peer != nullptr && same_speaker && !needs_new_session(peer->config(), wanted)) {
+      if (peer->config() != wanted) peer->update(wanted);
+      next.push_back(std::move(peer));
+      continue;
+    }
+    if (peer != nullptr) peer->remove(NotificationMessage{kOtherConfigurationChange, {}});
+    added.push_back(next.emplace_back(std::make_shared<Peer>(context_, local, wanted)));
+  }
+  for (const auto& gone : peers_) {
+    if (gone != nullptr) gone->remove(NotificationMessage{kPeerDeconfigured, {}});
+  }
+  peers_ = std::move(next);
+  for (const auto& peer : added) peer->start();
+}
+
+void Speaker::Impl::arm_deferral(std::chrono::seconds deferral) {
+  deferral_.expires_at(started_ + deferral);
+  deferral_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    if (!error && !alive.expired()) set_in_sync();
+  });
+}
+
+void Speaker::Impl::end(const std::optional<NotificationMessage>& notification) {
+  if (std::exchange(ended_, true)) return;
+  for (const auto& listener : listeners_) listener->close();
+  listeners_.clear();
+  for (const auto& peer : peers_) peer->abandon(notification);
+  deferral_.cancel();
+}
+
+std::vector<ListenAddress> Speaker::Impl::listening() const {
+  std::vector<ListenAddress> addresses;
+  for (const auto& listener : listeners_) addresses.push_back(listener->bound());
+  return addresses;
+}
+
+// --- incoming connections
+
+void Speaker::Impl::on_accept(tcp::socket socket) {
+  boost::system::error_code error;
+  const auto remote = socket.remote_endpoint(error);
+  if (error) return;  // gone already
+  const auto local = socket.local_endpoint(error);
+  if (error) return;
+  const IpAddress from = to_address(remote.address());
+  const NotificationMessage rejected{kConnectionRejected, {}};
+  const auto peer = std::ranges::find_if(peers_, [&](const auto& p) { return p->config().address == from; });
+  if (peer == peers_.end()) return refuse(std::move(socket), from, rejected, "no such peer is configured");
+  const auto& expected = (*peer)->config().local_address;
+  if (expected && *expected != to_address(local.address())) {
+    return refuse(std::move(socket), from, rejected,
+                  fmt::format("peer {} connected to {}, its local_address is {}", (*peer)->config().name,
+                              to_address(local.address()).to_string(), expected->to_string()));
+  }
+  if (const auto refusal = (*peer)->accept(socket)) {
+    refuse(
+        std::move(socket), from, *refusal,
+        fmt::format("peer {}: {}", (*peer)->config().name,
+                    refusal->code == kCollisionResolution ? "its session is up" : "held off after an error"));
+  }
+}
+
+void Speaker::Impl::refuse(tcp::socket socket, const IpAddress& from, const NotificationMessage& notification,
+                           std::string_view reason) {
+  observer_.connection_refused(from, reason);
+  std::erase_if(refused_, [](const auto& connection) { return connection.expired(); });
+  if (refused_.size() >= kMaxRefused) return;
+  std::vector<std::byte> bytes;
+  encode_notification(notification, bytes);
+  const auto connection = std::make_shared<Connection>(executor_, Slot::kIncoming, nullptr);
+  connection->send(bytes);
+  connection->take(std::move(socket), 0);
+  connection->finish();
+  refused_.push_back(connection);
+}
+
+// --- the turns of long work
+
+void Speaker::Impl::schedule() {
+  if (ended_ || std::exchange(scheduled_, true)) return;
+  asio::post(executor_, [this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    scheduled_ = false;
+    if (!ended_) take_turn();
+  });
+}
+
+void Speaker::Impl::take_turn() {
+  const bool more = work_until(steady_now() + kSlice);
+  for (const auto& peer : peers_) peer->wake_output();
+  if (more) return schedule();
+  report_in_sync();
+}
+
+// True where something is left to do.
+bool Speaker::Impl::work_until(TimePoint until) {
+  for (bool more = true; more;) {
+    more = rib_.work(kStepBudget);
+    deltas_.clear();
+    more = rib_.read_changes(kStepBudget, deltas_) || more;
+    if (!deltas_.empty()) observer_.routes_changed(deltas_);
+    if (more && steady_now() >= until) return true;
+  }
+  return false;
+}
+
+// All that was received is in the RIB, and the observer has been told all that followed from it.
+void Speaker::Impl::report_in_sync() {
+  for (const auto& peer : peers_) peer->confirm_sync();
+  if (std::ranges::all_of(peers_, [](const auto& peer) { return peer->ever_in_sync(); })) set_in_sync();
+}
+
+void Speaker::Impl::set_in_sync() {
+  if (ended_ || std::exchange(in_sync_, true)) return;
+  deferral_.cancel();
+  context_.restart.restarting = false;
+  observer_.speaker_in_sync();
+}
+
+// --- the public face
+
+Speaker::Speaker(asio::any_io_executor executor, SpeakerObserver& observer, SpeakerOptions options)
+    : impl_(std::make_unique<Impl>(std::move(executor), observer, options)) {}
+Speaker::~Speaker() = default;
+
+Status Speaker::configure(const SpeakerConfig& config) {
+  return impl_->configure(config);
+}
+void Speaker::stop() {
+  impl_->end({});
+}
+void Speaker::shutdown(std::string_view text) {
+  impl_->end(NotificationMessage{kAdministrativeShutdown, shutdown_communication(text)});
+}
+bool Speaker::in_sync() const {
+  return impl_->in_sync();
+}
+std::vector<ListenAddress> Speaker::listening() const {
+  return impl_->listening();
+}
+
+std::vector<PeerStatus> Speaker::peers() const {
+  std::vector<PeerStatus> rows;
+  for (const auto& peer : impl_->peers()) rows.push_back(peer->status());
+  return rows;
+}
+
+std::string_view Speaker::peer_name(PeerId id) const {
+  if (id == kLocalPeer) return "local";
+  const auto found = std::ranges::find_if(impl_->peers(), [&](const auto& peer) { return peer->id() == id; });
+  return found == impl_->peers().end() ? std::string_view("?") : (*found)->config().name;
+}
+
+std::optional<PeerId> Speaker::find_peer(std::string_view name) const {
+  const auto found =
+      std::ranges::find_if(impl_->peers(), [&](const auto& peer) { return peer->config().name == name; });
+  return found == impl_->peers().end() ? std::nullopt : std::optional((*found)->id());
+}
+
+void Speaker::walk(RibView view, PeerId peer, WalkCursor& cursor, std::size_t budget,
+                   std::vector<RouteRow>& out) const {
+  switch (view) {
+    case RibView::kLocRib: return impl_->rib().walk_loc_rib(cursor, budget, steady_now(), out);
+    case RibView::kAdjRibIn: return impl_->rib().walk_adj_rib_in(peer, cursor, budget, steady_now(), out);
+    case RibView::kAdjRibOut: return impl_->rib().walk_adj_rib_out(peer, cursor, budget, steady_now(), out);
+  }
+}
+
+std::vector<FibPath> Speaker::multipath(const Prefix& prefix) const {
+  return impl_->rib().multipath(prefix);
+}
+std::size_t Speaker::prefix_count(Family family) const {
+  return impl_->rib().prefix_count(family);
+}
+
+}  // namespace towpath::bgp
