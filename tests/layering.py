@@ -30,6 +30,7 @@ TABLE = {
               {"fmt/", "boost/", "yaml-cpp/", "spdlog/", "systemd/", "nlohmann/"}),
     "plugins": ({"base", "netlink", "ipam", "plugins"}, {"fmt/", "nlohmann/"}),
     "cli": ({"base", "ipam", "cli", "control"}, {"fmt/", "nlohmann/", "CLI/"}),
+    "conformance": ({"base", "conformance"}, {"fmt/", "nlohmann/", "CLI/"}),
 }
 # The values that all BGP folders speak; unlike the rest of include/towpath/bgp they lie below bgp/wire.
 BGP_VALUES = {"family.h", "path_attributes.h", "config.h"}
