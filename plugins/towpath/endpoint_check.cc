@@ -93,7 +93,7 @@ CniStatus check_host_side(const EndpointNamespaces& where, const EndpointPlan& p
 CniStatus check_sandbox_side(const EndpointNamespaces& where, const EndpointPlan& plan,
                              const netlink::Link& link) {
   constexpr std::string_view kPlace = "in the sandbox";
-  TOWPATH_TRY_STATUS(check_link(link, plan.mac, plan.mtu, kPlace));
+  TOWPATH_TRY_STATUS(check_link(link, plan.mac, plan.changed_mtu != 0 ? plan.changed_mtu : plan.mtu, kPlace));
   TOWPATH_CNI_TRY(const auto addresses, netlink::dump_addresses(where.inside, link.index));
   std::vector<IpAddress> next_hops;
   for (const IpAddress& address : plan.addresses) {

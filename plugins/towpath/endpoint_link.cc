@@ -116,12 +116,24 @@ Status configure_sandbox(const EndpointNamespaces& where, const EndpointPlan& pl
 
 Status configure_host(const EndpointNamespaces& where, const EndpointPlan& plan, IfIndex device) {
   netlink::Batch batch(where.host);
-  batch.set_link(device, netlink::LinkSettings::host_side(plan.attachment.to_string()));
+  netlink::LinkSettings settings = netlink::LinkSettings::host_side(plan.attachment.to_string());
+  // Without IPv6 in the kernel, or with an MTU too small for it, the interface has no IPv6 settings to
+  // change.
+  if (!has_family(plan, AddressFamily::kIpv6)) settings.no_ipv6_link_local = false;
+  batch.set_link(device, settings);
   for (const IpAddress& address : plan.addresses) {
     batch.set_neighbour(device, address, plan.mac);
     batch.add_route(host_route(address, device));
   }
   return batch.execute();
+}
+
+// The host end came up while its peer was down. The kernel notices the carrier later, in a work queue, and
+// until then it drops what is sent there; whoever asks for the interface has that done at once (Linux 6.8:
+// carrier is synchronized when it is queried). So the first packet to the container gets through.
+CniStatus settle_carrier(netlink::NetlinkSocket& socket, IfIndex device) {
+  TOWPATH_CNI_TRY_STATUS(netlink::find_link(socket, device));
+  return {};
 }
 
 }  // namespace
@@ -152,7 +164,7 @@ CniStatus make_endpoint(const EndpointNamespaces& where, const EndpointPlan& pla
   // The host end first: then the sandbox end has a carrier from the moment it is up.
   TOWPATH_CNI_TRY_STATUS(configure_host(where, plan, pair.host));
   TOWPATH_CNI_TRY_STATUS(configure_sandbox(where, plan, pair.sandbox));
-  return {};
+  return settle_carrier(where.host, pair.host);
 }
 
 Status remove_endpoint(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment) {

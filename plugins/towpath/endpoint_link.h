@@ -42,8 +42,9 @@ IpAddress next_hop_of(AddressFamily family);
 struct EndpointPlan {
   ipam::AttachmentId attachment;
   std::string host_ifname;
-  MacAddress mac;  // of the sandbox end
-  std::uint32_t mtu = 1500;
+  MacAddress mac;                 // of the sandbox end
+  std::uint32_t mtu = 1500;       // of both ends
+  std::uint32_t changed_mtu = 0;  // CHECK: of the sandbox end, if a later plugin said that it changed it
   std::vector<IpAddress> addresses;
   // In the sandbox, all through next_hop_of(their family); their own gateways are not used.
   std::vector<CniRoute> routes;

@@ -127,9 +127,12 @@ CniExpected<CniResult> add(const CniRequest& request) {
   TOWPATH_TRY(record.mtu, choose_mtu(config, host, record.addresses));
   record.host_ifname = host_ifname(record.attachment);
   record.mac = MacAddress::random();
-  const EndpointPlan plan{record.attachment, record.host_ifname,
-                          record.mac,        record.mtu,
-                          record.addresses,  plan_routes(from_ipam.routes, record.addresses)};
+  const EndpointPlan plan{.attachment = record.attachment,
+                          .host_ifname = record.host_ifname,
+                          .mac = record.mac,
+                          .mtu = record.mtu,
+                          .addresses = record.addresses,
+                          .routes = plan_routes(from_ipam.routes, record.addresses)};
   TOWPATH_CNI_TRY_STATUS(netlink::enable_forwarding());
   TOWPATH_TRY_STATUS(make_endpoint({host, sandbox, inside}, plan, rollback));
 
@@ -188,12 +191,17 @@ CniStatus gc(const CniRequest& request) {
 // is given: `tuning` writes another MAC address there, and MTUs are there since version 1.1.0. It names every
 // address and route.
 CniExpected<EndpointPlan> plan_to_check(const CniRequest& request, const ipam::EndpointRecord& record) {
-  EndpointPlan plan{record.attachment, record.host_ifname, record.mac, record.mtu, record.addresses, {}};
+  EndpointPlan plan{.attachment = record.attachment,
+                    .host_ifname = record.host_ifname,
+                    .mac = record.mac,
+                    .mtu = record.mtu,
+                    .addresses = record.addresses,
+                    .routes = {}};
   const CniResult& previous = *request.prev_result;
   for (const CniInterface& interface : previous.interfaces) {
     if (interface.name != record.attachment.ifname || interface.sandbox != request.netns) continue;
     if (const auto mac = MacAddress::parse(interface.mac)) plan.mac = *mac;
-    if (interface.mtu != 0) plan.mtu = interface.mtu;
+    plan.changed_mtu = interface.mtu;
   }
   for (const IpAddress& address : record.addresses) {
     if (std::ranges::none_of(previous.ips, [&](const CniIp& ip) { return ip.address.address == address; })) {

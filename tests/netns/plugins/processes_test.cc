@@ -1,0 +1,133 @@
+// Real plugin processes: many at once, and killed at any moment.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <fstream>
+#include <random>
+#include <set>
+
+#include "tests/netns/plugins/plugin_fixture.h"
+
+namespace towpath::test {
+namespace {
+
+class ProcessesTest : public PluginTest {
+ protected:
+  // Starts the plugin in the host's namespace; input and output are files, so nobody has to read along.
+  pid_t start(const std::string& verb, const std::string& container, const std::string& netns) {
+    const std::string base = directory_.path() + "/" + container + "." + verb;
+    std::ofstream(base + ".in") << config().dump();
+    const auto environment = variables(verb, container, netns);
+    std::vector<std::string> texts;
+    for (const auto& [name, value] : environment) texts.push_back(name + "=" + value);
+    std::vector<char*> pointers;
+    for (std::string& text : texts) pointers.push_back(text.data());
+    pointers.push_back(nullptr);
+    const std::string input = base + ".in";
+    const std::string output = base + ".out";
+    const pid_t pid = fork();
+    if (pid != 0) return pid;
+    const int in = ::open(input.c_str(), O_RDONLY);
+    const int out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ::dup2(in, 0);
+    ::dup2(out, 1);
+    std::array<char*, 2> arguments{const_cast<char*>(TOWPATH_PLUGIN), nullptr};
+    ::execve(TOWPATH_PLUGIN, arguments.data(), pointers.data());
+    _exit(127);
+  }
+  static int wait_for(pid_t pid) {
+    int status = 0;
+    EXPECT_EQ(waitpid(pid, &status, 0), pid);
+    return status;
+  }
+  Json output(const std::string& verb, const std::string& container) const {
+    return Json::parse(std::ifstream(directory_.path() + "/" + container + "." + verb + ".out"), nullptr,
+                       false);
+  }
+};
+
+TEST_F(ProcessesTest, TwoHundredAddsAtOnceThenTwoHundredDels) {
+  constexpr int kCount = 200;
+  std::vector<std::unique_ptr<NetworkNamespace>> sandboxes;
+  for (int i = 0; i < kCount; ++i) sandboxes.push_back(std::make_unique<NetworkNamespace>());
+  const auto name = [](int i) { return "c" + std::to_string(i); };
+
+  std::vector<pid_t> pids;
+  for (int i = 0; i < kCount; ++i)
+    pids.push_back(start("ADD", name(i), sandboxes[static_cast<std::size_t>(i)]->path()));
+  std::set<std::string> addresses;
+  for (int i = 0; i < kCount; ++i) {
+    EXPECT_EQ(wait_for(pids[static_cast<std::size_t>(i)]), 0) << output("ADD", name(i));
+    const Json document = output("ADD", name(i));
+    ASSERT_TRUE(document.is_object() && document.contains("ips")) << document;
+    for (const Json& ip : document["ips"]) {
+      EXPECT_TRUE(addresses.insert(ip["address"].get<std::string>()).second) << ip << " twice";
+    }
+  }
+  EXPECT_EQ(addresses.size(), 2U * kCount);
+  EXPECT_EQ(records().size(), static_cast<std::size_t>(kCount));
+  EXPECT_EQ(host_links().size(), static_cast<std::size_t>(kCount));
+  EXPECT_EQ(host_routes(), 2U * kCount);
+  EXPECT_TRUE(ping("10.9.0.200"));
+
+  pids.clear();
+  for (int i = 0; i < kCount; ++i)
+    pids.push_back(start("DEL", name(i), sandboxes[static_cast<std::size_t>(i)]->path()));
+  for (int i = 0; i < kCount; ++i)
+    EXPECT_EQ(wait_for(pids[static_cast<std::size_t>(i)]), 0) << output("DEL", name(i));
+  expect_nothing_left();
+}
+
+TEST_F(ProcessesTest, AddKilledAtAnyMomentIsCleanedByDel) {
+  std::minstd_rand random(1969);
+  int finished = 0;
+  for (int round = 0; round < 80; ++round) {
+    const NetworkNamespace sandbox;
+    const pid_t pid = start("ADD", "k", sandbox.path());
+    usleep(static_cast<useconds_t>(random() % 4000));  // the moment of death is what varies
+    kill(pid, SIGKILL);
+    finished += WIFEXITED(wait_for(pid)) ? 1 : 0;
+    const PluginAnswer deleted = call("DEL", "k", sandbox.path());
+    ASSERT_TRUE(deleted.ok()) << deleted.text;
+    expect_nothing_left();
+    EXPECT_FALSE(has_link(sandbox, "eth0"));
+  }
+  EXPECT_LT(finished, 80) << "no ADD was killed: the test shows nothing";
+}
+
+TEST_F(ProcessesTest, AddKilledAtAnyMomentIsCleanedByGcWhenTheSandboxIsGone) {
+  std::minstd_rand random(42);
+  for (int round = 0; round < 40; ++round) {
+    auto sandbox = std::make_unique<NetworkNamespace>();
+    const pid_t pid = start("ADD", "g" + std::to_string(round), sandbox->path());
+    usleep(static_cast<useconds_t>(random() % 4000));  // the moment of death is what varies
+    kill(pid, SIGKILL);
+    wait_for(pid);
+  }
+  const PluginAnswer collected = call("GC", "", "", R"({"cni.dev/valid-attachments":[]})");
+  ASSERT_TRUE(collected.ok()) << collected.text;
+  // A pair whose record never was written cannot be: the record comes first. The kernel takes dead sandboxes'
+  // pairs away in its own time.
+  EXPECT_TRUE(eventually([&] { return host_links().empty(); }));
+  expect_nothing_left();
+}
+
+TEST_F(ProcessesTest, DelKilledAtAnyMomentIsFinishedByTheNext) {
+  std::minstd_rand random(7);
+  for (int round = 0; round < 20; ++round) {
+    const NetworkNamespace sandbox;
+    ASSERT_TRUE(add("d", sandbox).ok());
+    const pid_t pid = start("DEL", "d", sandbox.path());
+    usleep(static_cast<useconds_t>(random() % 6000));  // the moment of death is what varies
+    kill(pid, SIGKILL);
+    wait_for(pid);
+    ASSERT_TRUE(call("DEL", "d", sandbox.path()).ok());
+    expect_nothing_left();
+  }
+}
+
+}  // namespace
+}  // namespace towpath::test

@@ -1,0 +1,164 @@
+// ADD that fails at each of its steps: the code and the message, and nothing left behind.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "tests/netns/plugins/plugin_fixture.h"
+
+namespace towpath::test {
+namespace {
+
+using testing::HasSubstr;
+
+class RollbackTest : public PluginTest {
+ protected:
+  void script(const std::string& name, const std::string& text) {
+    const std::string path = directory_.path() + "/" + name;
+    std::ofstream(path) << "#!/bin/sh\n" << text << "\n";
+    ASSERT_EQ(chmod(path.c_str(), 0755), 0);
+  }
+  void expect_refused(const PluginAnswer& answer, unsigned code, const std::string& message) {
+    EXPECT_EQ(answer.code(), code) << answer.text;
+    EXPECT_THAT(answer.message(), HasSubstr(message));
+  }
+};
+
+TEST_F(RollbackTest, TheInterfaceNameIsTaken) {
+  const NetworkNamespace sandbox;
+  sandbox.run([] { ASSERT_EQ(std::system("ip link add eth0 type veth peer name other"), 0); });
+  expect_refused(add("a", sandbox), 4,
+                 "CNI_IFNAME: there is an interface 'eth0' in " + sandbox.path() + " already");
+  expect_nothing_left();
+  EXPECT_TRUE(has_link(sandbox, "eth0")) << "it is another's";
+}
+
+TEST_F(RollbackTest, TheHostNameIsTakenBySomebodyElse) {
+  const NetworkNamespace sandbox;
+  const std::string name = cni::host_ifname({"a", "eth0"});
+  ASSERT_EQ(std::system(
+                ("ip link add " + name + " type veth peer name other && ip link set " + name + " alias mine")
+                    .c_str()),
+            0);
+  expect_refused(add("a", sandbox), 5, "create interface " + name + ": File exists");
+  EXPECT_TRUE(records().empty());
+  EXPECT_EQ(addresses_in_use(), 0U);
+  EXPECT_EQ(netlink::find_link(*socket_, name)->alias, "mine");
+  EXPECT_FALSE(has_link(sandbox, "eth0"));
+  EXPECT_TRUE(call("DEL", "a", sandbox.path()).ok());
+  EXPECT_TRUE(netlink::find_link(*socket_, name)) << "nor does DEL take it";
+}
+
+TEST_F(RollbackTest, ALinkLeftByAKilledAddIsTakenOver) {
+  const NetworkNamespace sandbox;
+  const std::string name = cni::host_ifname({"a", "eth0"});
+  ASSERT_EQ(std::system(("ip link add " + name + " type veth peer name other").c_str()), 0);
+  const PluginAnswer added = add("a", sandbox);
+  EXPECT_TRUE(added.ok()) << added.text;
+}
+
+TEST_F(RollbackTest, TheHostRouteIsThere) {
+  for (const char* address : {"10.9.0.1/32", "fd00:9::1/128"}) {
+    std::filesystem::remove_all(state_dir());
+    const NetworkNamespace sandbox;
+    netlink::Route route;
+    route.key.destination = *Prefix::parse(address);
+    route.key.metric = route.key.destination.family() == AddressFamily::kIpv6 ? 1024 : 0;
+    route.type = netlink::RouteType::kBlackhole;
+    netlink::Batch batch(*socket_);
+    batch.add_route(route);
+    ASSERT_TRUE(batch.execute());
+    expect_refused(add("a", sandbox), 5, address);
+    EXPECT_EQ(host_routes(), 1U) << "the other one's";
+    EXPECT_TRUE(host_links().empty());
+    EXPECT_TRUE(records().empty());
+    EXPECT_EQ(addresses_in_use(), 0U);
+    batch.delete_route(route);
+    ASSERT_TRUE(batch.execute());
+  }
+}
+
+TEST_F(RollbackTest, TheSandboxHasADefaultRoute) {
+  const NetworkNamespace sandbox;
+  sandbox.run([] {
+    ASSERT_EQ(
+        std::system(
+            "ip link add x0 type veth peer name x1 && ip link set x0 up && ip route add default dev x0"),
+        0);
+  });
+  expect_refused(add("a", sandbox), 5, "0.0.0.0/0");
+  expect_nothing_left();
+  EXPECT_FALSE(has_link(sandbox, "eth0"));
+}
+
+TEST_F(RollbackTest, TheMtuIsTooSmallForIpv6) {
+  const NetworkNamespace sandbox;
+  expect_refused(add("a", sandbox, R"({"mtu":1000})"), 7, "mtu: '1000' is below 1280, which IPv6 needs");
+  expect_nothing_left();
+}
+
+TEST_F(RollbackTest, TheBlockIsFull) {
+  const std::string one = R"({"ipam":{"type":"towpath-ipam","blocks":["10.9.0.1/32"]}})";
+  const NetworkNamespace first;
+  const NetworkNamespace second;
+  const PluginAnswer added = add("a", first, one);
+  ASSERT_TRUE(added.ok());
+  expect_refused(add("b", second, one), 11, "no free ipv4 address in 10.9.0.1/32");
+  EXPECT_EQ(records().size(), 1U);
+  EXPECT_EQ(host_links().size(), 1U);
+  EXPECT_TRUE(check("a", first, added).ok()) << "the other container does not notice";
+}
+
+TEST_F(RollbackTest, TheRecordGoesAwayBeforeTheCommit) {
+  // An IPAM plugin that removes the attachment while it is made.
+  script("saboteur", R"(config=$(cat)
+if [ "$CNI_COMMAND" = ADD ]; then
+  printf '%s' "$config" | sed 's/"saboteur"/"towpath-ipam"/' | CNI_COMMAND=DEL )" TOWPATH_PLUGIN R"(
+  echo '{"cniVersion":"1.0.0","ips":[{"address":"10.9.0.9/24"}]}'
+fi)");
+  // DEL asks the IPAM plugin of the record, which is this script again and does nothing then.
+  const NetworkNamespace sandbox;
+  expect_refused(add("a", sandbox, R"({"ipam":{"type":"saboteur"}})"), 7,
+                 "the attachment a/eth0 was removed while it was made");
+  expect_nothing_left();
+  EXPECT_FALSE(has_link(sandbox, "eth0"));
+}
+
+TEST_F(RollbackTest, TheIpamPluginFailsAndIsToldToUndo) {
+  script("failing", R"(echo "$CNI_COMMAND" >>"$(dirname "$0")/calls"
+if [ "$CNI_COMMAND" = ADD ]; then echo '{"cniVersion":"1.0.0","code":11,"msg":"not now"}'; exit 1; fi)");
+  const NetworkNamespace sandbox;
+  expect_refused(add("a", sandbox, R"({"ipam":{"type":"failing"}})"), 11, "failing: not now");
+  expect_nothing_left();
+  std::ifstream calls(directory_.path() + "/calls");
+  std::string first;
+  std::string second;
+  calls >> first >> second;
+  EXPECT_EQ(first + second, "ADDDEL");
+}
+
+TEST_F(RollbackTest, AStateDirectoryThatCannotBeMade) {
+  std::ofstream(state_dir()) << "a file";
+  const NetworkNamespace sandbox;
+  expect_refused(add("a", sandbox), 5, state_dir());
+  EXPECT_TRUE(host_links().empty());
+  EXPECT_FALSE(has_link(sandbox, "eth0"));
+}
+
+TEST_F(RollbackTest, ADamagedStore) {
+  {
+    const NetworkNamespace sandbox;
+    ASSERT_TRUE(add("a", sandbox).ok());
+    ASSERT_TRUE(call("DEL", "a", sandbox.path()).ok());
+  }
+  const std::string file = state_dir() + "/db/data.mdb";
+  std::ofstream(file, std::ios::trunc | std::ios::binary) << std::string(20000, 'x');
+  const NetworkNamespace sandbox;
+  expect_refused(add("b", sandbox), 5, "state store " + file + " is damaged (not an LMDB file)");
+  EXPECT_TRUE(host_links().empty());
+  EXPECT_FALSE(has_link(sandbox, "eth0"));
+}
+
+}  // namespace
+}  // namespace towpath::test
