@@ -61,9 +61,8 @@ class AntiSpoofingTest : public test::NetlinkTest, public ::testing::WithParamIn
     host.set_link(pair->host, {.no_ipv6_link_local = true, .up = true});
     host.add_address(IfIndex{1}, InterfaceAddress::host(host_address_));
     host.set_neighbour(pair->host, own_, container_mac);
-    host.add_route({.key = {Prefix::host(own_)},
-                    .protocol = RTPROT_STATIC,
-                    .next_hops = {{.device = pair->host}}});
+    host.add_route(
+        {.key = {Prefix::host(own_)}, .protocol = RTPROT_STATIC, .next_hops = {{.device = pair->host}}});
     const auto host_status = host.execute();
     ASSERT_TRUE(host_status) << host_status.error().message;
 
