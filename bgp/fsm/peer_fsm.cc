@@ -164,12 +164,15 @@ void PeerFsm::plan_connect(TimePoint now) {
 
 PeerActions PeerFsm::expire(TimePoint now) {
   PeerActions actions;
-  if (connect_at_ && *connect_at_ <= now) {
-    connect_at_.reset();
-    run(Slot::kOutgoing, Start{}, now, actions);
-  }
-  for (Slot slot : kAllSlots) {
-    while (const auto event = fsm(slot).due(now)) run(slot, *event, now, actions);
+  // One expiry can make another one due, as when a session dies and is tried again at once.
+  for (auto next = next_deadline(); next && *next <= now; next = next_deadline()) {
+    if (connect_at_ && *connect_at_ <= now) {
+      connect_at_.reset();
+      run(Slot::kOutgoing, Start{}, now, actions);
+    }
+    for (Slot slot : kAllSlots) {
+      if (const auto event = fsm(slot).due(now)) run(slot, *event, now, actions);
+    }
   }
   return actions;
 }

@@ -196,8 +196,8 @@ void Peer::carry_out(const PeerActions& actions) {
 }
 
 void Peer::perform(const PeerActions& actions) {
-  for (const auto& [slot, action] : actions) {
-    std::visit([&, slot = slot](const auto& alternative) { carry_out(slot, alternative); }, action);
+  for (const PeerAction& each : actions) {
+    std::visit([&](const auto& action) { carry_out(each.slot, action); }, each.action);
   }
 }
 

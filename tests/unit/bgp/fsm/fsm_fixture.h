@@ -29,7 +29,7 @@ inline OpenMessage open_of(Identity who, std::uint16_t hold_time = 9) {
 inline OpenMessage with_graceful_restart(OpenMessage open) {
   GracefulRestart restart;
   restart.restart_time = std::chrono::seconds(120);
-  restart.families[index(Family::kIpv4Unicast)].emplace();
+  restart.families[index(Family::kIpv4Unicast)] = GracefulRestart::FamilyState{};
   open.capabilities.graceful_restart = restart;
   return open;
 }
