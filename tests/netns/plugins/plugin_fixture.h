@@ -3,8 +3,10 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +31,7 @@ class PluginTest : public NetlinkTest {
   void SetUp() override {
     NetlinkTest::SetUp();
     if (IsSkipped()) return;
+    signal(SIGPIPE, SIG_IGN);  // as plugin_main() does
     uplink_ = make_interface("up0", kUplinkMtu);
     netlink::Batch batch(*socket_);
     batch.add_address(uplink_, *InterfaceAddress::parse("192.0.2.1/24"));
