@@ -130,9 +130,10 @@ def talk(story, containers):
     began = time.monotonic()
 
     def check(pair):
+        """The four ways to reach the other: {way: whether it went well}."""
         source, target = pair
-        return ([source.pings(address) for address in (target.ipv4, target.ipv6)] +
-                [source.call(target.ipv4) == source.ipv4, source.call(target.ipv6) == source.ipv6])
+        return {"IPv4 ping": source.pings(target.ipv4), "IPv6 ping": source.pings(target.ipv6),
+                "IPv4 TCP": source.call(target.ipv4) == source.ipv4, "IPv6 TCP": source.call(target.ipv6) == source.ipv6}
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         results = dict(zip([(s.name, t.name) for s, t in pairs], pool.map(check, pairs)))
@@ -144,13 +145,14 @@ def talk(story, containers):
             if source == target:
                 cells.append(dim(f"{'·' if UNICODE else '.':<4}"))
             else:
-                done = sum(results[source, target])
+                done = sum(results[source, target].values())
                 cells.append(paint("32" if done == 4 else "31", f"{done}/4 "))
         story.say(f"{source:<9}" + "     ".join(cells))
-    good = sum(sum(row) for row in results.values())
     total = 4 * len(pairs)
-    if good != total:
-        raise LabError(f"only {good} of {total} pings and connections succeeded")
+    failed = [f"{way} {source} {ARROW} {target}" for (source, target), ways in results.items()
+              for way, well in ways.items() if not well]
+    if failed:
+        raise LabError(f"{len(failed)} of {total} pings and connections failed: {', '.join(failed)}")
     story.good(f"{total // 2} of {total // 2} pings and {total // 2} of {total // 2} connections ({seconds(began)}); every "
                "caller came with its own address: no NAT")
 
@@ -204,7 +206,7 @@ def new_container(story, lab, containers):
     for other in containers:
         if other.host is not host:
             for address in (container.ipv4, container.ipv6):
-                wait_until(lambda: other.pings(address), 5, f"{other.name} reaches {address}")
+                wait_until(lambda: other.pings(address, wait=0.1), 5, f"{other.name} reaches {address}")
     story.good(f"{bold(container.name)} {container.ipv4} {container.ipv6} on {host.name} answers everyone on the other hosts, "
                f"{seconds(added)} after ADD")
     containers.append(container)

@@ -5,7 +5,7 @@ may stop and start, and the tools tell the truth about all of it.
 import concurrent.futures
 import unittest
 
-from lab import CniError, Lab, LabError, run, wait_until
+from lab import CniError, CniNetwork, Container, Lab, LabError, run, wait_until
 
 
 def routes_to(host, other):
@@ -184,14 +184,18 @@ class ThreeHosts(Cluster, unittest.TestCase):
         for words in (["routes"], ["routes", "kernel"], ["peers"], ["endpoints"], ["ipam"], ["status"], ["version"]):
             self.assertTrue(a.ctl_table(*words).strip(), words)
 
-    def test_towpathctl_shows_what_differs(self):
+    def test_routes_that_others_change_are_put_right(self):
         a, b, _ = self.hosts
         run("ip", "-n", a.netns, "route", "add", "10.64.99.0/26", "via", b.ipv4, "proto", "84", "metric", "32")
-        try:
-            rows = wait_until(lambda: a.ctl("routes", "diff"), 5, "the foreign route shows up")
-            self.assertEqual([(row["prefix"], row["problem"]) for row in rows], [("10.64.99.0/26", "not wanted")])
-        finally:
-            run("ip", "-n", a.netns, "route", "del", "10.64.99.0/26", "proto", "84", check=False)
+        wait_until(lambda: "10.64.99.0/26" not in a.routes(), 5, "what nobody wants is removed")
+        foreign = ["10.64.98.0/26", "via", b.ipv4, "proto", "99"]
+        run("ip", "-n", a.netns, "route", "add", *foreign)
+        for family, block in zip(("-4", "-6"), b.blocks):
+            run("ip", "-n", a.netns, family, "route", "del", block, "proto", "84")
+        wait_until(lambda: len(routes_to(a, b)) == 2, 5, "what somebody deleted is put back")
+        self.assertIn("10.64.98.0/26", a.routes(protocol=99), "the route of another owner stays")
+        run("ip", "-n", a.netns, "route", "del", *foreign)
+        wait_until(lambda: a.ctl("routes", "diff") == [], 5, "nothing differs")
 
     def test_reload_touches_only_what_changed(self):
         a, b, c = self.hosts
@@ -236,20 +240,21 @@ class ThreeHosts(Cluster, unittest.TestCase):
 
     def test_a_full_block_refuses_with_one_clear_message(self):
         c = self.hosts[2]
-        container = self.containers[4]
         small = dict(c.network.conflist["plugins"][0], ipam={"type": "towpath-ipam", "blocks": ["10.64.77.0/30"]})
-        network = type(c.network)(c, {**c.network.conflist, "name": "small", "plugins": [small]})
+        network = CniNetwork(c, {**c.network.conflist, "name": "small", "plugins": [small]})
+        sandboxes = [Container(c, f"small{number}") for number in range(5)]
         added = []
         with self.assertRaises(CniError) as refused:
-            for number in range(5):
-                network.add(f"full-{number}", container.path, f"net{number}")
-                added.append((f"full-{number}", f"net{number}"))
-        self.assertGreaterEqual(len(added), 1)
-        self.assertIsNotNone(refused.exception.code, refused.exception)
+            for sandbox in sandboxes:
+                network.add(sandbox.id, sandbox.path)
+                added.append(sandbox)
+        self.assertGreaterEqual(len(added), 2, refused.exception)
         self.assertIn("10.64.77.0/30", refused.exception.message + refused.exception.details)
-        for container_id, ifname in added:
-            network.delete(container_id, container.path, ifname)
-        self.assertEqual([link for link in container.run("ip", "-br", "link").split() if link.startswith("net")], [])
+        self.assertNotIn("eth0", sandboxes[len(added)].run("ip", "-br", "link"))
+        network.delete(added[0].id, added[0].path)
+        network.add(sandboxes[len(added)].id, sandboxes[len(added)].path)  # there is room again
+        for sandbox in sandboxes:
+            network.delete(sandbox.id, sandbox.path)
 
 
 class EbgpFabric(Cluster, unittest.TestCase):

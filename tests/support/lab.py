@@ -199,8 +199,12 @@ class Node:
         self.directory = lab.directory / name
         self.directory.mkdir()
         lab._add_netns(self.netns)
+        # The underlay has been up for long, so to speak: while eth0's link-local address is tentative the kernel sends no
+        # neighbour solicitation for what it forwards. (The containers' interfaces are none of our business.)
+        self.sysctl("net/ipv6/conf/default/accept_dad", 0)
         ip_batch(None, f"link add eth0 netns {self.netns} type veth peer name {name} netns {lab.switch}")
         ip_batch(lab.switch, f"link set {name} master switch up")
+        self.sysctl("net/ipv6/conf/default/accept_dad", 1)
         self.sysctl("net/ipv4/ip_forward", 1)
         self.sysctl("net/ipv6/conf/all/forwarding", 1)
         ip_batch(self.netns, "link set lo up", "link set eth0 up", f"address add {self.ipv4}/24 dev eth0",
