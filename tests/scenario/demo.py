@@ -259,7 +259,8 @@ def kept_hint():
           "  ./dev demo on host-a towpathctl routes       what host-a knows; also: peers, endpoints, ipam, status\n"
           "  ./dev demo on host-b ip route                the kernel's own view\n"
           "  ./dev demo on host-c tcpdump -ni eth0        the wire\n"
-          f"  less {KEPT_DIRECTORY}/host-a/towpathd.yaml   the configuration; towpathd.log lies beside it\n"
+          f"  less {KEPT_DIRECTORY}/host-a/towpathd.yaml\n"
+          "                                               its configuration; towpathd.log lies beside it\n"
           "  ./dev demo --clean                           take it all away")
 
 
@@ -314,5 +315,5 @@ if __name__ == "__main__":
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)
     except LabError as error:
-        print(f"\n{paint('31', 'The demo stopped')}: {error}", file=sys.stderr)
+        print(f"\n{paint('31', 'demo')}: {error}", file=sys.stderr)
         sys.exit(1)
