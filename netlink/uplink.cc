@@ -3,6 +3,7 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <limits>
 #include <string_view>
 
@@ -29,20 +30,30 @@ std::optional<IfIndex> first_device(const Route& route) {
   return std::nullopt;
 }
 
-// Asks the kernel which entry of its table it would use.
-std::optional<Route> look_up(NetlinkSocket& socket, AddressFamily family) {
-  std::optional<Route> found;
+// What the kernel would do with a packet to nobody.
+struct Lookup {
+  std::optional<Route> route;  // the entry that it would use
+  bool no_route = false;       // there is none, so no default route either
+};
+
+Lookup look_up(NetlinkSocket& socket, AddressFamily family) {
+  Lookup lookup;
   Batch batch(socket);
   batch.get_route(address_of_nobody(family));
-  const auto failures = batch.execute_all([&](const MessageView& reply) { found = parse_route(reply); });
-  return failures ? found : std::nullopt;
+  const auto failures =
+      batch.execute_all([&](const MessageView& reply) { lookup.route = parse_route(reply); });
+  if (!failures) return {};
+  lookup.no_route = !failures->empty() && failures->front().error.sys_errno == ENETUNREACH;
+  return lookup;
 }
 
 }  // namespace
 
 Result<std::optional<IfIndex>> default_route_device(NetlinkSocket& socket, AddressFamily family) {
   const Prefix everything = Prefix::default_route(family);
-  if (const auto route = look_up(socket, family)) {
+  const Lookup lookup = look_up(socket, family);
+  if (lookup.no_route) return std::nullopt;
+  if (const auto& route = lookup.route) {
     if (route->key.destination == everything && route->key.table == kMainTable && first_device(*route)) {
       return first_device(*route);
     }
