@@ -117,7 +117,9 @@ class Speaker {
   // For a restart or an upgrade: closes all connections without a NOTIFICATION, so that peers with graceful
   // restart keep our routes (RFC 4724 section 4.1). Nothing is reported any more.
   void stop();
-  // For good: Cease, Administrative Shutdown with `text` (RFC 9003) to every peer; they drop our routes.
+  // For good: Cease, Administrative Shutdown with `text` (RFC 9003) to every peer; they drop our routes. The
+  // loop has to run on for a second at most, so that the message gets out: until io_context::run() returns,
+  // or a timer of the owner ends.
   void shutdown(std::string_view text);
 
   // Whether speaker_in_sync() was reported.

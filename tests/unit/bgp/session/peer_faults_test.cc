@@ -1,4 +1,5 @@
-// A speaker and a peer that misbehaves; beside it, where it matters, a sound session that must not notice.
+// A speaker and a peer that is driven byte by byte, and mostly misbehaves; beside it, where it matters, a
+// sound session that must not notice.
 #include "bgp/wire/encode.h"
 #include "session_fixture.h"
 
@@ -20,6 +21,7 @@ class PeerFaults : public SessionTest {
     neighbour->listen();
     subject->add_peer(peer_of(*subject, *neighbour, "neighbour"));
     neighbour->add_peer(peer_of(*neighbour, *subject, "subject"));
+    neighbour->peer_config("subject").passive = true;  // no collision: the session is counted
     subject->apply();
     neighbour->apply();
     ASSERT_TRUE(run_until([&] { return subject->has("10.64.3.0/26"); }));
@@ -142,6 +144,31 @@ TEST_F(PeerFaults, APeerMayConnectToItsLocalAddressOnly) {
   raw->send(open_of(65002, "10.0.0.2"));
   raw->send(KeepaliveMessage{});
   EXPECT_TRUE(run_until([&] { return subject->established("raw"); }));
+}
+
+TEST_F(PeerFaults, ASessionOverIpv6CarriesBothFamilies) {
+  subject = std::make_unique<TestSpeaker>(loop, 65001, "::1", "10.0.0.1");
+  subject->config.originate = {prefix("10.64.1.0/26"), prefix("fd00:64:0:1::/122")};
+  subject->listen();
+  PeerConfig peer;
+  peer.name = "raw";
+  peer.address = address("::1");
+  peer.as = AsNumber{65002};
+  peer.passive = true;
+  peer.next_hop_self = {address("198.51.100.1"), address("2001:db8::1")};
+  peer.import_rules = {{prefix("0.0.0.0/0"), 0, 32, RuleAction::kAccept}};
+  subject->add_peer(peer);
+  subject->apply();
+  raw = std::make_unique<RawPeer>(loop, "::1");
+  raw->connect(address("::1"), subject->port());
+  raw->send(open_of(65002, "10.0.0.2"));
+  raw->send(KeepaliveMessage{});
+  raw->send(announcement("10.64.2.0/26"));
+  ASSERT_TRUE(run_until([&] { return subject->has("10.64.2.0/26"); }));
+  ASSERT_TRUE(run_until([&] {
+    raw->poll();
+    return raw->announced == 2;
+  }));
 }
 
 TEST_F(PeerFaults, SilenceEndsTheSessionAfterTheHoldTime) {

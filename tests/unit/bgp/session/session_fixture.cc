@@ -91,7 +91,7 @@ RawPeer::RawPeer(asio::io_context& loop, const char* own_address)
 }
 void RawPeer::connect(const IpAddress& to, std::uint16_t port, int receive_buffer) {
   socket = tcp::socket(socket.get_executor());
-  socket.open(tcp::v4());
+  socket.open(own_.is_v4() ? tcp::v4() : tcp::v6());
   socket.bind(to_endpoint(own_, 0));
   if (receive_buffer != 0) socket.set_option(tcp::socket::receive_buffer_size(receive_buffer));
   socket.connect(to_endpoint(to, port));
