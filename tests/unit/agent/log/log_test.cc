@@ -1,9 +1,10 @@
 #include "agent/log/log.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
+#include <string>
 
 namespace towpath::agent {
 namespace {
@@ -32,12 +33,13 @@ TEST(Log, WritesOneLineForEachEventAtOrAboveItsLevel) {
   log.info("hidden");
   log.warning("odd {} braces", {{"k", "v"}});
   const std::string out = testing::internal::GetCapturedStderr();
-  EXPECT_TRUE(std::regex_match(
-      out,
-      std::regex(
-          R"re(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info msg="shown" k=1\n)re"
-          R"re(\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","level":"warning","msg":"odd \{\} braces","k":"v"\}\n)re")))
-      << out;
+  // POSIX: std::regex trips g++ 12's warnings when the sanitizers are on.
+  constexpr const char* kTime = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z";
+  EXPECT_THAT(
+      out, testing::MatchesRegex(fmt::format(
+               "{0} level=info msg=\"shown\" k=1\n"
+               "[{{]\"time\":\"{0}\",\"level\":\"warning\",\"msg\":\"odd [{{][}}] braces\",\"k\":\"v\"[}}]\n",
+               kTime)));
 }
 
 }  // namespace
