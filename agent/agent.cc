@@ -238,6 +238,7 @@ AgentStatus Agent::status() const {
 // What the speaker reports.
 
 void Agent::routes_changed(std::span<const bgp::RibDelta> changes) {
+  if (!config_.kernel.install) return;
   for (const bgp::RibDelta& change : changes) {
     if (change.best && change.best->peer != bgp::kLocalPeer) {
       // The global address, where there is one: it needs no interface beside it (RFC 2545 section 3). The

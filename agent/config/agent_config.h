@@ -24,6 +24,7 @@ struct LogConfig {
 };
 
 struct KernelConfig {
+  bool install = true;                    // learned routes; without them the host only passes routes on
   std::uint32_t table = 254;              // RT_TABLE_MAIN
   std::uint8_t protocol = 84;             // rtm_protocol, the mark of our routes
   std::uint32_t metric = 32;              // of learned routes; never 0, which IPv6 would turn into 1024

@@ -259,6 +259,7 @@ class PeerRegister {
 
 void read_kernel(const Value& value, KernelConfig& kernel) {
   Section section(value);
+  section.read("install", kernel.install, parse_bool);
   section.read("table", kernel.table, [](std::string_view text) -> Result<std::uint32_t> {
     TOWPATH_TRY(const auto table, number_between<std::uint32_t>(1, UINT32_MAX)(text));
     if (table == 255) return fail(ErrorKind::kInvalid, "is the kernel's own table 'local'");
@@ -374,6 +375,7 @@ ConfigErrors needs_restart(const AgentConfig& now, const AgentConfig& next, cons
   };
   compare("state_dir", now.state_dir, next.state_dir);
   compare("control_socket", now.control_socket, next.control_socket);
+  compare("kernel.install", now.kernel.install, next.kernel.install);
   compare("kernel.table", now.kernel.table, next.kernel.table);
   compare("kernel.protocol", now.kernel.protocol, next.kernel.protocol);
   compare("kernel.metric", now.kernel.metric, next.kernel.metric);

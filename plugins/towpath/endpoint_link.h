@@ -1,6 +1,6 @@
 // The kernel objects of one endpoint: the veth pair with its addresses, neighbours and routes on both sides.
 //
-// Model (docs/architecture.md, chapter 8)
+// Model (docs/architecture.md, "Datapath")
 //   The sandbox end has the endpoint's addresses as /32 and /128 and its routes through 169.254.1.1 and
 //   fe80::1, which no interface has: permanent neighbour entries lead both to the host end. The host end has
 //   no address; permanent neighbour entries and a /32 or /128 route lead to the container. So the first
