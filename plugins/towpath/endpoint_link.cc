@@ -4,9 +4,12 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "towpath/netlink/batch.h"
 #include "towpath/netlink/link.h"
+#include "towpath/netlink/route.h"
 #include "towpath/netlink/sysctl.h"
 
 namespace towpath::cni {
@@ -131,9 +134,34 @@ Status configure_host(const EndpointNamespaces& where, const EndpointPlan& plan,
 // The host end came up while its peer was down. The kernel notices the carrier later, in a work queue, and
 // until then it drops what is sent there; whoever asks for the interface has that done at once (Linux 6.8:
 // carrier is synchronized when it is queried). So the first packet to the container gets through.
-CniStatus settle_carrier(netlink::NetlinkSocket& socket, IfIndex device) {
-  TOWPATH_CNI_TRY_STATUS(netlink::find_link(socket, device));
+Status settle_carrier(netlink::NetlinkSocket& socket, IfIndex device) {
+  TOWPATH_TRY_STATUS(netlink::find_link(socket, device));
   return {};
+}
+
+bool is_local(netlink::NetlinkSocket& socket, const IpAddress& address) {
+  bool local = false;
+  netlink::Batch batch(socket);
+  batch.get_route(address);
+  const auto failures = batch.execute_all([&](const netlink::MessageView& reply) {
+    const auto route = netlink::parse_route(reply);
+    local = route && route->type == netlink::RouteType::kLocal;
+  });
+  return failures && failures->empty() && local;
+}
+
+// The kernel gets an IPv6 address ready in a work queue, also one without duplicate address detection, and a
+// packet that comes before is for nobody. Nearly always it is done by now. A busy machine gets a moment; then
+// ADD goes on, because at worst the first packet is lost.
+void settle_ipv6_addresses(netlink::NetlinkSocket& inside, const EndpointPlan& plan) {
+  constexpr int kAttempts = 500;
+  constexpr std::chrono::microseconds kPause{100};
+  for (const IpAddress& address : plan.addresses) {
+    if (address.family() != AddressFamily::kIpv6) continue;
+    for (int attempt = 1; !is_local(inside, address) && attempt < kAttempts; ++attempt) {
+      std::this_thread::sleep_for(kPause);
+    }
+  }
 }
 
 }  // namespace
@@ -164,7 +192,9 @@ CniStatus make_endpoint(const EndpointNamespaces& where, const EndpointPlan& pla
   // The host end first: then the sandbox end has a carrier from the moment it is up.
   TOWPATH_CNI_TRY_STATUS(configure_host(where, plan, pair.host));
   TOWPATH_CNI_TRY_STATUS(configure_sandbox(where, plan, pair.sandbox));
-  return settle_carrier(where.host, pair.host);
+  TOWPATH_CNI_TRY_STATUS(settle_carrier(where.host, pair.host));
+  settle_ipv6_addresses(where.inside, plan);
+  return {};
 }
 
 Status remove_endpoint(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment) {

@@ -206,7 +206,7 @@ def new_container(story, lab, containers):
     for other in containers:
         if other.host is not host:
             for address in (container.ipv4, container.ipv6):
-                wait_until(lambda: other.pings(address, wait=0.1), 5, f"{other.name} reaches {address}")
+                wait_until(lambda: other.pings(address), 5, f"{other.name} reaches {address}")
     story.good(f"{bold(container.name)} {container.ipv4} {container.ipv6} on {host.name} answers everyone on the other hosts, "
                f"{seconds(added)} after ADD")
     containers.append(container)
