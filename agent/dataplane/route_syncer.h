@@ -41,7 +41,8 @@ namespace towpath::agent {
 
 enum class RouteRole : std::uint8_t {
   kLearned,   // from BGP, towards another host
-  kOwnBlock,  // a block of this host: a blackhole behind the routes to its containers (docs/architecture.md, "Datapath")
+  kOwnBlock,  // a block of this host: a blackhole behind the routes to its containers (docs/architecture.md,
+              // "Datapath")
 };
 
 struct RouteCounters {

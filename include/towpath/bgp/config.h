@@ -1,7 +1,7 @@
 // What the BGP speaker is told by its owner: plain values, already validated.
 //
-// The agent fills these from towpathd.yaml; Speaker::configure() compares them with what is in force and touches only the
-// peers that changed. Defaults are those of docs/configuration.md.
+// The agent fills these from towpathd.yaml; Speaker::configure() compares them with what is in force and
+// touches only the peers that changed. Defaults are those of docs/configuration.md.
 #pragma once
 
 #include <array>
@@ -41,26 +41,28 @@ struct PrefixRule {
 // Rules are tried in order; the first match decides; what matches none is rejected.
 using ImportRules = std::vector<PrefixRule>;
 
-// What a peer is told: only what this host originates, or also what it learned from others (within BGP's own rules).
+// What a peer is told: only what this host originates, or also what it learned from others (within BGP's own
+// rules).
 enum class ExportScope : std::uint8_t { kOwn, kAll };
 
 struct PeerConfig {
-  std::string name;                      // unique; for people
-  IpAddress address;                     // unique; also the identity of the peer
+  std::string name;   // unique; for people
+  IpAddress address;  // unique; also the identity of the peer
   AsNumber as;
-  std::uint16_t port = kBgpPort;         // where we connect to
-  std::optional<IpAddress> local_address;  // source of our connections, and the only address where we accept this peer
-  bool passive = false;                  // never connect, only accept
-  std::chrono::seconds hold_time{9};     // 0 (no keepalives) or at least 3 (RFC 4271 section 4.2)
+  std::uint16_t port = kBgpPort;  // where we connect to
+  std::optional<IpAddress>
+      local_address;     // source of our connections, and the only address where we accept this peer
+  bool passive = false;  // never connect, only accept
+  std::chrono::seconds hold_time{9};  // 0 (no keepalives) or at least 3 (RFC 4271 section 4.2)
   std::chrono::seconds connect_retry{5};
   std::array<bool, kFamilyCount> families{true, true};
-  // IPv6 routes over an IPv4 session (and the reverse) need a next hop of their own family. Without one the address of
-  // the interface that carries the session is taken.
+  // IPv6 routes over an IPv4 session (and the reverse) need a next hop of their own family. Without one the
+  // address of the interface that carries the session is taken.
   std::array<std::optional<IpAddress>, kFamilyCount> next_hop_self;
-  std::uint8_t ttl = 0;                  // 0: 1 for eBGP, kernel default for iBGP; more for multihop eBGP
-  bool route_reflector_client = false;   // RFC 4456; only for iBGP
+  std::uint8_t ttl = 0;                 // 0: 1 for eBGP, kernel default for iBGP; more for multihop eBGP
+  bool route_reflector_client = false;  // RFC 4456; only for iBGP
   ExportScope export_scope = ExportScope::kOwn;
-  ImportRules import_rules;              // resolved by the owner: the peer's own, or the global ones, then the pools
+  ImportRules import_rules;  // resolved by the owner: the peer's own, or the global ones, then the pools
   friend auto operator<=>(const PeerConfig&, const PeerConfig&) = default;
 
   Family transport_family() const { return unicast(address.family()); }
@@ -69,10 +71,10 @@ struct PeerConfig {
 struct SpeakerConfig {
   AsNumber as;
   RouterId router_id;
-  std::optional<RouterId> cluster_id;    // RFC 4456; the router id unless given
+  std::optional<RouterId> cluster_id;  // RFC 4456; the router id unless given
   std::vector<ListenAddress> listen;
   std::vector<PeerConfig> peers;
-  std::vector<Prefix> originate;         // announced as long as they are listed
+  std::vector<Prefix> originate;  // announced as long as they are listed
   // How long a restarted speaker's owner waits for the peers' End-of-RIB before routes may be removed.
   std::chrono::seconds restart_deferral{30};
   friend auto operator<=>(const SpeakerConfig&, const SpeakerConfig&) = default;

@@ -18,9 +18,15 @@ enum class Family : std::uint8_t { kIpv4Unicast = 0, kIpv6Unicast = 1 };
 inline constexpr std::array kAllFamilies{Family::kIpv4Unicast, Family::kIpv6Unicast};
 inline constexpr std::size_t kFamilyCount = kAllFamilies.size();
 
-constexpr std::size_t index(Family family) { return static_cast<std::size_t>(family); }
-constexpr Afi afi(Family family) { return family == Family::kIpv4Unicast ? Afi::kIpv4 : Afi::kIpv6; }
-constexpr Safi safi(Family) { return Safi::kUnicast; }
+constexpr std::size_t index(Family family) {
+  return static_cast<std::size_t>(family);
+}
+constexpr Afi afi(Family family) {
+  return family == Family::kIpv4Unicast ? Afi::kIpv4 : Afi::kIpv6;
+}
+constexpr Safi safi(Family) {
+  return Safi::kUnicast;
+}
 constexpr AddressFamily address_family(Family family) {
   return family == Family::kIpv4Unicast ? AddressFamily::kIpv4 : AddressFamily::kIpv6;
 }

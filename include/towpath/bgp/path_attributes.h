@@ -1,8 +1,9 @@
 // The path attributes of a route as values, independent of how they stand on the wire.
 //
-// One PathAttributes holds what RFC 4271 section 5 calls the path attributes of a route, next hop included. Decoding
-// yields it, import rules change it, the RIB interns it, encoding writes it. Optional attributes are absent, not zero.
-// AS numbers are always four octets here; AS_TRANS and AS4_PATH exist only on the wire (RFC 6793).
+// One PathAttributes holds what RFC 4271 section 5 calls the path attributes of a route, next hop included.
+// Decoding yields it, import rules change it, the RIB interns it, encoding writes it. Optional attributes are
+// absent, not zero. AS numbers are always four octets here; AS_TRANS and AS4_PATH exist only on the wire (RFC
+// 6793).
 #pragma once
 
 #include <compare>
@@ -32,11 +33,12 @@ struct AsPathSegment {
 struct AsPath {
   std::vector<AsPathSegment> segments;
 
-  // RFC 4271 section 9.1.2.2 a: an AS_SET counts one, confederation segments count nothing (RFC 5065 section 5.3).
+  // RFC 4271 section 9.1.2.2 a: an AS_SET counts one, confederation segments count nothing (RFC 5065
+  // section 5.3).
   std::size_t length() const;
   bool contains(AsNumber as) const;
-  // The neighbour AS: first number of a leading AS_SEQUENCE, confederation segments skipped; none for a local path
-  // or where an AS_SET leads.
+  // The neighbour AS: first number of a leading AS_SEQUENCE, confederation segments skipped; none for a local
+  // path or where an AS_SET leads.
   std::optional<AsNumber> first_as() const;
   // The AS that originated the route: last number of the last AS_SEQUENCE.
   std::optional<AsNumber> origin_as() const;
@@ -100,9 +102,9 @@ struct PathAttributes {
   std::optional<std::uint32_t> local_pref;
   bool atomic_aggregate = false;
   std::optional<Aggregator> aggregator;
-  std::optional<RouterId> originator_id;   // RFC 4456
-  std::vector<RouterId> cluster_list;      // RFC 4456, most recent reflector first
-  std::vector<Community> communities;      // as received: order kept
+  std::optional<RouterId> originator_id;  // RFC 4456
+  std::vector<RouterId> cluster_list;     // RFC 4456, most recent reflector first
+  std::vector<Community> communities;     // as received: order kept
   std::vector<ExtendedCommunity> extended_communities;
   std::vector<LargeCommunity> large_communities;
   std::optional<AsNumber> only_to_customer;  // RFC 9234

@@ -48,9 +48,9 @@ class Batch {
   std::size_t set_link(IfIndex device, const LinkSettings& settings);
   std::size_t delete_link(IfIndex device);
 
-  // IPv6 without duplicate address detection: the address is ours by allocation, and can be sent from at once.
-  // (It receives when a worker of the kernel has made its local route, well under a millisecond later.) No
-  // route to the prefix is made.
+  // IPv6 without duplicate address detection: the address is ours by allocation, and can be sent from at
+  // once. (It receives when a worker of the kernel has made its local route, well under a millisecond later.)
+  // No route to the prefix is made.
   std::size_t add_address(IfIndex device, const InterfaceAddress& address);
   std::size_t delete_address(IfIndex device, const InterfaceAddress& address);
 

@@ -52,8 +52,7 @@ void expect_consistent(const StateStore& store) {
     ++used[a.block];
   }
   const auto blocks_now = *store.blocks();
-  for (const Block& block : blocks_now)
-    EXPECT_EQ(block.used, used[block.prefix]) << block.prefix.to_string();
+  for (const Block& block : blocks_now) EXPECT_EQ(block.used, used[block.prefix]) << block.prefix.to_string();
 }
 
 TEST(StateStoreProcesses, TwoHundredAtOnceFromAnEmptyDirectory) {
@@ -116,7 +115,8 @@ TEST(StateStoreProcesses, KilledAtAnyInstantTheStoreStaysWhole) {
   for (unsigned kill_round = 0; kill_round < 60; ++kill_round) {
     std::vector<pid_t> children;
     for (unsigned child = 0; child < 4; ++child) children.push_back(spawn([&] { return work(child); }));
-    usleep(static_cast<useconds_t>(500 + random() % 4000));  // not a wait for a condition: the moment of death is what varies
+    usleep(static_cast<useconds_t>(
+        500 + random() % 4000));  // not a wait for a condition: the moment of death is what varies
     for (const pid_t pid : children) kill(pid, SIGKILL);
     for (const pid_t pid : children) {
       const int status = wait_for(pid);
