@@ -180,6 +180,6 @@ class World {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   towpath::ByteReader input(std::as_bytes(std::span(data, size)));
   towpath::bgp::World world(input.u8());
-  while (!input.at_end()) world.step(input.u8(), input);
+  while (input.ok() && !input.at_end()) world.step(input.u8(), input);
   return 0;
 }
