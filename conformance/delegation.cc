@@ -116,10 +116,17 @@ Outcome same_call(Trial& trial) {
   return fmt::format("same variables, all {} keys", given.size());
 }
 
+std::vector<std::string> hosts_of(const json& result) {
+  auto addresses = addresses_of(result);
+  for (auto& each : addresses) each = each.substr(0, each.find('/'));
+  return addresses;
+}
+
 Outcome uses_its_answer(Trial& trial) {
   TOWPATH_TRY(const auto d, Delegate::executed(trial));
   TOWPATH_TRY(auto a, trial.added());
-  auto answer = addresses_of(json::parse(d.output("ADD"), nullptr, false)), used = addresses_of(a.result);
+  // A routed plugin may well use the address with another prefix length.
+  auto answer = hosts_of(json::parse(d.output("ADD"), nullptr, false)), used = hosts_of(a.result);
   std::ranges::sort(answer);
   std::ranges::sort(used);
   TOWPATH_TRY_STATUS(expect(answer == used, fmt::format("the delegate gave {}, the result has {}",

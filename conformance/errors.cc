@@ -53,6 +53,7 @@ Outcome code_in_range(Trial& trial) {
   static const std::set<int> known{1, 2, 3, 4, 5, 6, 7, 8, 11, 50, 51};
   for (const auto& request : requests) {
     const Reply reply = trial.run(request);
+    if (reply.ok()) continue;  // an IPAM plugin need not look at the sandbox
     TOWPATH_TRY_STATUS(expect(known.contains(reply.code()) || reply.code() >= 100, reply.summary()));
   }
   return "four different failures";

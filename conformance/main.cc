@@ -48,7 +48,11 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--type", o.kind, "what kind of plugin it is")
       ->check(CLI::IsMember({"main", "ipam", "meta"}))
       ->capture_default_str();
-  app.add_option("--only", o.only, "check only these ids, or those that begin so (GC)")->delimiter(',');
+  app.add_option("--cni-version", o.subject.newest,
+                 "use no newer version than this, where a plugin of the configuration is older than the one "
+                 "under test")
+      ->check(CLI::IsMember(std::vector<std::string>(kVersions.begin(), kVersions.end())));
+  app.add_option("--only", o.only, "check only these ids, or groups of them (GC)")->delimiter(',');
   app.add_option("--host-setup", o.subject.host_setup,
                  "shell command run in each fresh host namespace, before the plugin");
   app.add_option("--hide", o.hidden, "folders of the machine that are covered by an empty one during the run")
@@ -80,6 +84,11 @@ std::vector<std::string> split(const std::string& text, char by) {
   return parts;
 }
 
+// "ADD-03" names one requirement, "ADD" the group.
+bool is_named(const Requirement& r, const std::string& name) {
+  return r.id == name || r.id.starts_with(name + "-");
+}
+
 // Fills the subject from the options; refuses what cannot work, naming it.
 Status complete(Options& o) {
   Subject& s = o.subject;
@@ -108,8 +117,8 @@ Status complete(Options& o) {
     }
   }
   for (const auto& wanted : o.only) {
-    const bool known = std::ranges::any_of(all_requirements(),
-                                           [&](const Requirement& r) { return r.id.starts_with(wanted); });
+    const bool known =
+        std::ranges::any_of(all_requirements(), [&](const Requirement& r) { return is_named(r, wanted); });
     if (!known) return fail(ErrorKind::kInvalid, "--only " + wanted + ": no such requirement; see --list");
   }
   return {};
@@ -117,8 +126,7 @@ Status complete(Options& o) {
 
 bool is_chosen(const Options& o, const Requirement& r) {
   if (!(r.kinds & o.subject.kind)) return false;
-  return o.only.empty() ||
-         std::ranges::any_of(o.only, [&](const std::string& w) { return r.id.starts_with(w); });
+  return o.only.empty() || std::ranges::any_of(o.only, [&](const std::string& w) { return is_named(r, w); });
 }
 
 // Learns what the plugin speaks, and takes the newest that the specification knows.
@@ -134,7 +142,9 @@ void probe_versions(Subject& subject, const std::string& scratch) {
   }
   std::ranges::sort(subject.versions,
                     [](const auto& a, const auto& b) { return compare_versions(a, b) < 0; });
-  if (!subject.versions.empty()) subject.version = subject.versions.back();
+  for (const auto& each : subject.versions) {
+    if (subject.speaks(each)) subject.version = each;
+  }
 }
 
 Outcome judge(const Requirement& r, const Subject& subject, const std::string& directory) {

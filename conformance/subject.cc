@@ -39,7 +39,12 @@ Result<Network> parse_network(std::string_view text) {
   return network;
 }
 
+bool Subject::is_held_below(std::string_view some_version) const {
+  return !newest.empty() && compare_versions(some_version, newest) > 0;
+}
+
 bool Subject::speaks(std::string_view some_version) const {
+  if (is_held_below(some_version)) return false;
   return std::ranges::find(versions, some_version) != versions.end();
 }
 

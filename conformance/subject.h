@@ -37,13 +37,16 @@ struct Subject {
   std::string config;        // text; "@DIR@" stands for a folder that is fresh for each requirement
   std::string small_config;  // the same with a small pool; may be equal
   std::map<std::string, std::string> environment;  // besides CNI_*
-  std::string host_setup;       // shell command run in each fresh host namespace; may be empty
+  std::string host_setup;  // shell command run in each fresh host namespace; may be empty
+  std::string newest;      // no newer version is used, if not empty: a delegate may be older than the plugin
   std::size_t pool_limit = 64;  // a pool that is not used up after this many ADDs counts as large
 
   std::vector<std::string> versions;    // supportedVersions; empty until probed, or if VERSION fails
   std::string version{kNewestVersion};  // the newest one of them that the specification knows
 
+  // Does VERSION list it, and may it be used?
   bool speaks(std::string_view some_version) const;
+  bool is_held_below(std::string_view some_version) const;
   // Full path of an executable in `directories`; kNotFound names the folders.
   Result<std::string> find(std::string_view type) const;
   // What a plugin configuration's executable is called: its type, or for IPAM its ipam.type.
