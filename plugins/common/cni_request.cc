@@ -253,8 +253,11 @@ CniExpected<CniRequest> parse_request(CniCommand command, const Environment& env
   CniRequest request;
   request.command = command;
   request.config_text = std::move(config_text);
-  TOWPATH_TRY_STATUS(read_environment(environment, request));
-  TOWPATH_TRY_STATUS(read_config(request, version_out));
+  CniStatus environment_is_right = read_environment(environment, request);
+  // In any case: the error about a variable carries the version that the configuration asks for.
+  CniStatus config_is_right = read_config(request, version_out);
+  TOWPATH_TRY_STATUS(std::move(environment_is_right));
+  TOWPATH_TRY_STATUS(std::move(config_is_right));
   TOWPATH_TRY_STATUS(check_netns(environment, look, request));
   return request;
 }
