@@ -56,6 +56,11 @@ def towpath_with_host_local(ranges):
             "ipam": host_local(ranges)}
 
 
+OURS = {
+    "ADD-06": "a second interface of one container fails: the default route through the first is there already",
+    "CHECK-17": "the host's permanent neighbour keeps the first MAC, so a chain with tuning and 'mac' cuts the container off",
+}
+
 # subject: (folder or "" for ours, kind, configuration, further options, findings)
 SUBJECTS = {
     "ptp": (REFERENCE, "main", reference("ptp", mtu=1400), [], INTERFACE_PLUGINS | {
@@ -73,9 +78,9 @@ SUBJECTS = {
     "host-local": (REFERENCE, "ipam", reference("ptp"), [], SKELETON | HOST_LOCAL | {
         "ENV-12": "asks for CNI_PATH though it delegates nothing",
     }),
-    "towpath": ("", "main", towpath, [], {}),
+    "towpath": ("", "main", towpath, [], OURS),
     "towpath-ipam": ("", "ipam", towpath, [], {}),
-    "towpath-with-host-local": ("", "main", towpath_with_host_local, ["--cni-version", "1.0.0"], HOST_LOCAL),
+    "towpath-with-host-local": ("", "main", towpath_with_host_local, ["--cni-version", "1.0.0"], OURS | HOST_LOCAL),
 }
 
 

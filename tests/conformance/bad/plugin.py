@@ -190,8 +190,7 @@ class Call:
             if old and not keeps("ADD-15"):
                 raise Refused(7, "this attachment exists, its sandbox is gone")
             chosen = []
-            ranges = self.config["ipam"]["ranges"]
-            for text in ranges if keeps("POOL-09") else reversed(ranges):
+            for text in self.config["ipam"]["ranges"]:
                 network = ipaddress.ip_network(text)
                 taken = {a for record in records.values() for a in record["addresses"]}
                 hosts = list(network.hosts())[1:]
@@ -199,9 +198,8 @@ class Call:
                 if not keeps("POOL-03") and len(records) % 2 and free:
                     free = next(a for a in list(records.values())[-1]["addresses"] if ("." in a) == (network.version == 4))
                 if free is None:
-                    if not keeps("POOL-09") and chosen:
-                        records[f"leak {random.random()}"] = {"addresses": chosen, "sandbox": 0}
-                        self.save_before_failing(store, records)
+                    if not keeps("POOL-09") and network.version == 4:
+                        continue
                     if not keeps("POOL-04"):
                         print("no JSON at all")
                         sys.exit(1)
@@ -212,10 +210,6 @@ class Call:
             owner = self.key if keeps("KILL-04") else f"unfinished {self.key}"
             records[owner] = {"addresses": chosen, "sandbox": self.sandbox_inode()}
         return chosen
-
-    def save_before_failing(self, store, records):
-        with open(store.path, "w") as file:
-            json.dump(records, file)
 
     def sandbox_inode(self):
         try:
@@ -557,6 +551,8 @@ class Call:
                 return
             raise Refused(101, "the interface is gone")
         present = {f"{a['local']}/{a['prefixlen']}" for a in mine["addr_info"]}
+        if not keeps("CHECK-09") and "UP" not in mine["flags"]:
+            return
         index = next((i for i, each in enumerate(previous["interfaces"]) if each.get("sandbox") and
                       each["name"] == self.ifname), None)
         if index is not None and keeps("CHECK-12") and previous["interfaces"][index]["mac"] != mine["address"]:
@@ -571,7 +567,7 @@ class Call:
                 raise Refused(101, f"{address} is gone")
         if not keeps("CHECK-16") and len([a for a in present if not a.startswith("fe80")]) > len(wanted):
             raise Refused(101, "one address too many")
-        if keeps("CHECK-09") and "UP" not in mine["flags"]:
+        if "UP" not in mine["flags"]:
             raise Refused(101, "the interface is down")
         self.compare_routes(previous, wanted, "UP" in mine["flags"])
         end = host.get(self.host_link)
@@ -591,7 +587,7 @@ class Call:
                     if keeps("CHECK-05" if v6 else "CHECK-04", "CHECK-07" if v6 else "CHECK-06"):
                         raise Refused(101, "the default route is gone")
             for address in wanted:
-                if (":" in address) == v6 and "." + address[:5] and address.endswith(length):
+                if (":" in address) == v6 and address.endswith(length):
                     if keeps("CHECK-08", "CHECK-10", "CHECK-13") and address.split("/")[0] not in outside:
                         raise Refused(101, f"the host has no route to {address}")
 
@@ -667,7 +663,7 @@ class Call:
             litter()
         if not keeps("VERSION-04") and self.env.get("CNI_NETNS") == "dummy":
             raise Refused(4, "CNI_NETNS")
-        supported = ["9.9"] if not keeps("VERSION-02") else VERSIONS[:-1] if not keeps("VERSION-05", "GC-01*") else VERSIONS
+        supported = ["9.9"] if not keeps("VERSION-02") else VERSIONS[:-1] if not keeps("VERSION-05") else VERSIONS
         if keeps("VERSION-01"):
             print(json.dumps({"cniVersion": asked if keeps("VERSION-03") else "1.1.0", "supportedVersions": supported}))
 
