@@ -62,7 +62,8 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 // Runs in the child: nothing but system calls.
 [[noreturn]] void become(const Running& r, const char* netns, char* const* words, char* const* env) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::signal(SIGPIPE, SIG_DFL);
+  for (const int number : {SIGPIPE, SIGINT, SIGHUP})
+    ::signal(number, SIG_DFL);  // what we ignore they need not
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

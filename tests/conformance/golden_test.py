@@ -61,6 +61,21 @@ OURS = {
     "CHECK-17": "the host's permanent neighbour keeps the first MAC, so a chain with tuning and 'mac' cuts the container off",
 }
 
+# As the last of a chain.
+def after_ptp(ranges):
+    return {"cniVersion": "1.0.0", "name": "golden", "plugins": [
+        {"type": "ptp", "ipam": host_local(ranges)},
+        {"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.accept_redirects": "0"}}]}
+
+
+def towpath_in_chain(ranges):
+    plugin = towpath(ranges)
+    return {"cniVersion": "1.0.0", "name": "golden", "plugins": [
+        {key: plugin[key] for key in ("type", "stateDir", "mtu", "ipam")},
+        {"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.accept_redirects": "0"}},
+        {"type": "portmap", "capabilities": {"portMappings": True}}]}
+
+
 # subject: (folder or "" for ours, kind, configuration, further options, findings)
 SUBJECTS = {
     "ptp": (REFERENCE, "main", reference("ptp", mtu=1400), [], INTERFACE_PLUGINS | {
@@ -78,8 +93,14 @@ SUBJECTS = {
     "host-local": (REFERENCE, "ipam", reference("ptp"), [], SKELETON | HOST_LOCAL | {
         "ENV-12": "asks for CNI_PATH though it delegates nothing",
     }),
+    "tuning": (REFERENCE, "meta", after_ptp, [], SKELETON | {
+        "ENV-12": "asks for CNI_PATH though it delegates nothing",
+        "CHAIN-04": INTERFACE_PLUGINS["CHAIN-04"],
+    }),
     "towpath": ("", "main", towpath, [], OURS),
     "towpath-ipam": ("", "ipam", towpath, [], {}),
+    "towpath-in-chain": ("", "main", towpath_in_chain, ["--cni-version", "1.0.0", "--only", "CHAIN,RESULT,DEL,ADD,CHECK"],
+                         OURS),
     "towpath-with-host-local": ("", "main", towpath_with_host_local, ["--cni-version", "1.0.0"], OURS | HOST_LOCAL),
 }
 
