@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "plugins/common/crash_guard.h"
 #include "plugins/common/run_plugin.h"
 
 namespace towpath::cni {
@@ -41,6 +42,7 @@ bool write_all(int fd, std::string_view text) {
 }  // namespace
 
 int plugin_main(const PluginHandlers& handlers) {
+  install_crash_guard();
   // A runtime that went away must not stop the work, or its rollback, half way.
   ::signal(SIGPIPE, SIG_IGN);
   PluginCall call;
