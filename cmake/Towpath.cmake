@@ -3,8 +3,9 @@
 #   towpath_test(name SOURCES... LINK targets...)     a gtest program, found by ctest
 find_program(CCACHE ccache)
 if(CCACHE)
-  # Precompiled headers and ccache agree only when time macros and PCH defines are forgiven.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+  # Precompiled headers and ccache agree only when time macros and PCH defines are forgiven. Paths count from the top of the
+  # tree, so that what one clone or worktree has compiled serves the others.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
 endif()
 
