@@ -7,21 +7,16 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
-#include <map>
 #include <utility>
 
+#include "agent/config/read_peers.h"
+#include "agent/config/read_rules.h"
 #include "agent/config/scalars.h"
 #include "agent/config/yaml_reader.h"
 #include "towpath/base/unique_fd.h"
-#include "towpath/bgp/family.h"
 
 namespace towpath::agent {
 namespace {
-
-using bgp::Family;
-using bgp::PeerConfig;
-using bgp::PrefixRule;
 
 constexpr std::size_t kLargestFile = 16U << 20;  // bytes; thousands of peers fit in one
 
@@ -31,33 +26,6 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevels{{{"deb
                                                                            {"error", LogLevel::kError}}};
 constexpr std::array<std::pair<std::string_view, LogFormat>, 2> kLogFormats{
     {{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
-constexpr std::array<std::pair<std::string_view, Family>, 2> kFamilies{
-    {{"ipv4", Family::kIpv4Unicast}, {"ipv6", Family::kIpv6Unicast}}};
-constexpr std::array<std::pair<std::string_view, bgp::RuleAction>, 2> kActions{
-    {{"accept", bgp::RuleAction::kAccept}, {"reject", bgp::RuleAction::kReject}}};
-constexpr std::array<std::pair<std::string_view, bgp::ExportScope>, 2> kScopes{
-    {{"own", bgp::ExportScope::kOwn}, {"all", bgp::ExportScope::kAll}}};
-
-auto port() {
-  return number_between<std::uint16_t>(1, 65535);
-}
-
-Result<std::chrono::seconds> parse_hold_time(std::string_view text) {
-  TOWPATH_TRY(const auto seconds, number_between<std::uint16_t>(0, 65535)(text));
-  if (seconds == 1 || seconds == 2) {
-    return fail(ErrorKind::kInvalid, "must be 0 or at least 3 seconds (RFC 4271 section 4.2)");
-  }
-  return std::chrono::seconds(seconds);
-}
-
-// A number of seconds in [low, high].
-auto seconds_between(std::uint32_t low, std::uint32_t high) {
-  return [low, high](std::string_view text) -> Result<std::chrono::seconds> {
-    TOWPATH_TRY(const auto seconds, number_between<std::uint32_t>(low, high)(text));
-    return std::chrono::seconds(seconds);
-  };
-}
-
 Result<Prefix> parse_pool(std::string_view text) {
   TOWPATH_TRY(const Prefix prefix, Prefix::parse(text));
   for (const IpAddress& address : {prefix.first(), prefix.last()}) {
@@ -101,161 +69,6 @@ std::vector<Prefix> read_blocks(const std::vector<Value>& items, const std::vect
   }
   return blocks;
 }
-
-std::vector<bgp::ListenAddress> read_listen(const std::vector<Value>& items) {
-  std::map<bgp::ListenAddress, int> found;
-  std::vector<bgp::ListenAddress> out;
-  for (const Value& item : items) {
-    Section section(item);
-    bgp::ListenAddress listen;
-    const bool named = section.read_required("address", listen.address, parse_session_address);
-    section.read("port", listen.port, port());
-    section.finish();
-    if (!named) continue;
-    const auto [other, is_new] = found.emplace(listen, item.line());
-    if (is_new) {
-      out.push_back(listen);
-    } else {
-      item.refuse(fmt::format("{} port {} is on line {} already", listen.address.to_string(), listen.port,
-                              other->second));
-    }
-  }
-  return out;
-}
-
-PrefixRule read_rule(const Value& item) {
-  Section section(item);
-  PrefixRule rule;
-  section.read_required("prefix", rule.within, Prefix::parse);
-  const std::uint8_t shortest = rule.within.length();
-  const std::uint8_t longest = rule.within.address().bits();
-  rule.min_length = shortest;
-  section.read("min_length", rule.min_length, number_between(shortest, longest));
-  rule.max_length = longest;
-  section.read("max_length", rule.max_length, number_between(rule.min_length, longest));
-  section.read("action", rule.action, one_of(kActions));
-  section.finish();
-  return rule;
-}
-
-bgp::ImportRules read_rules(const std::vector<Value>& items) {
-  bgp::ImportRules rules;
-  for (const Value& item : items) rules.push_back(read_rule(item));
-  return rules;
-}
-
-// What stands behind the written rules: a route inside a pool is accepted. Speakers reject what no rule
-// matches.
-bgp::ImportRules with_pools(bgp::ImportRules rules, const std::vector<Prefix>& pools) {
-  for (const Prefix& pool : pools) {
-    rules.push_back({pool, pool.length(), pool.address().bits(), bgp::RuleAction::kAccept});
-  }
-  return rules;
-}
-
-void read_families(const Value& list, PeerConfig& peer) {
-  const auto items = list.items();
-  if (items.empty() && !list.node().IsNull() && !list.node().IsSequence()) return;  // items() said so
-  peer.families = {};
-  for (const Value& item : items) {
-    Family family{};
-    if (!item.read(family, one_of(kFamilies))) continue;
-    if (std::exchange(peer.families[index(family)], true)) item.refuse("is there twice");
-  }
-  if (items.empty()) list.refuse("must name at least one family");
-}
-
-void read_next_hops(const Value& value, PeerConfig& peer) {
-  Section section(value);
-  for (const auto& [name, family] : kFamilies) {
-    const auto item = section.get(name);
-    IpAddress address;
-    if (!item || !item->read(address, parse_session_address)) continue;
-    if (bgp::unicast(address.family()) != family) {
-      item->refuse(fmt::format("must be an {} address", name));
-    } else if (!peer.families[index(family)]) {
-      item->refuse(fmt::format("has no use: families does not have {}", name));
-    } else {
-      peer.next_hop_self[index(family)] = address;
-    }
-  }
-  section.finish();
-}
-
-void read_local_address(const Value& value, PeerConfig& peer) {
-  IpAddress address;
-  if (!value.read(address, parse_session_address)) return;
-  if (address.family() != peer.address.family()) {
-    value.refuse(fmt::format("must be an {} address, as the peer's {}", format(peer.address.family()),
-                             peer.address.to_string()));
-  } else if (address == peer.address) {
-    value.refuse("is the peer's own address");
-  } else {
-    peer.local_address = address;
-  }
-}
-
-// Everything about one peer that can be judged without the others.
-PeerConfig read_peer(const Value& item, const AgentConfig& config, const bgp::ImportRules& global_rules) {
-  Section section(item);
-  PeerConfig peer;
-  section.read_required("name", peer.name, parse_name);
-  section.read_required("address", peer.address, parse_session_address);
-  section.read_required("as", peer.as, AsNumber::parse);
-  section.read("port", peer.port, port());
-  section.read("passive", peer.passive, parse_bool);
-  section.read("hold_time", peer.hold_time, parse_hold_time);
-  section.read("connect_retry", peer.connect_retry, seconds_between(1, 65535));
-  section.read("ttl", peer.ttl, number_between<std::uint8_t>(0, 255));
-  section.read("export", peer.export_scope, one_of(kScopes));
-  if (const auto families = section.get("families")) read_families(*families, peer);
-  if (const auto next_hop = section.get("next_hop")) read_next_hops(*next_hop, peer);
-  if (const auto local = section.get("local_address")) read_local_address(*local, peer);
-  if (const auto client = section.get("route_reflector_client")) {
-    client->read(peer.route_reflector_client, parse_bool);
-    if (peer.route_reflector_client && peer.as != config.speaker.as) {
-      client->refuse(fmt::format("is for peers in our AS {}, this one is in AS {} (RFC 4456)",
-                                 config.speaker.as.to_string(), peer.as.to_string()));
-    }
-  }
-  const auto own_rules = section.get("import");
-  peer.import_rules = with_pools(own_rules ? read_rules(own_rules->items()) : global_rules, config.pools);
-  section.finish();
-  return peer;
-}
-
-// Names and addresses must be unique, and no peer may be this host.
-class PeerRegister {
- public:
-  explicit PeerRegister(const std::vector<bgp::ListenAddress>& listen) : listen_(listen) {}
-
-  void check(const Value& item, const PeerConfig& peer) {
-    const auto complain = [&item](std::string_view key, const std::string& value, std::string_view reason) {
-      const auto node = item.node()[std::string(key)];
-      const int line = (node.IsDefined() ? node : item.node()).Mark().line + 1;
-      item.diagnostics().add(line, fmt::format("{}.{}", item.path(), key), value, reason);
-    };
-    if (peer.name == "local")
-      complain("name", peer.name, "stands for this host in route dumps; choose another");
-    if (const auto [other, is_new] = names_.emplace(peer.name, item.line()); !is_new && !peer.name.empty()) {
-      complain("name", peer.name, fmt::format("is the name of the peer on line {} already", other->second));
-    }
-    if (peer.address.is_unspecified()) return;  // did not parse
-    const std::string address = peer.address.to_string();
-    if (const auto [other, is_new] = addresses_.emplace(peer.address, item.line()); !is_new) {
-      complain("address", address,
-               fmt::format("is the address of the peer on line {} already", other->second));
-    }
-    if (std::ranges::find(listen_, peer.address, &bgp::ListenAddress::address) != listen_.end()) {
-      complain("address", address, "is our own listen address");
-    }
-  }
-
- private:
-  const std::vector<bgp::ListenAddress>& listen_;
-  std::map<std::string, int> names_;
-  std::map<IpAddress, int> addresses_;
-};
 
 void read_kernel(const Value& value, KernelConfig& kernel) {
   Section section(value);
@@ -301,11 +114,7 @@ AgentConfig read_config(const Value& root) {
   config.speaker.originate = config.blocks;
 
   const auto global_rules = read_rules(section.items("import"));
-  PeerRegister peers(config.speaker.listen);
-  for (const Value& item : section.items("peers")) {
-    config.speaker.peers.push_back(read_peer(item, config, global_rules));
-    if (item.node().IsMap()) peers.check(item, config.speaker.peers.back());
-  }
+  config.speaker.peers = read_peers(section.items("peers"), config, global_rules);
   if (const auto kernel = section.get("kernel")) read_kernel(*kernel, config.kernel);
   section.read("restart_deferral", config.speaker.restart_deferral, seconds_between(0, 3600));
   section.read("state_dir", config.state_dir, parse_path);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -24,6 +25,14 @@ auto number_between(T low, T high) {
       return fail(ErrorKind::kInvalid, fmt::format("must be a number from {} to {}", low, high));
     }
     return static_cast<T>(value);
+  };
+}
+
+// A number of seconds in [low, high].
+inline auto seconds_between(std::uint32_t low, std::uint32_t high) {
+  return [low, high](std::string_view text) -> Result<std::chrono::seconds> {
+    TOWPATH_TRY(const auto seconds, number_between<std::uint32_t>(low, high)(text));
+    return std::chrono::seconds(seconds);
   };
 }
 

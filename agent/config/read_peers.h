@@ -1,0 +1,18 @@
+// The other ends of the BGP sessions in towpathd.yaml, and where we accept them.
+#pragma once
+
+#include <vector>
+
+#include "agent/config/agent_config.h"
+#include "agent/config/yaml_reader.h"
+#include "towpath/bgp/config.h"
+
+namespace towpath::agent {
+
+std::vector<bgp::ListenAddress> read_listen(const std::vector<Value>& items);
+
+// `config` is complete but for its peers. `global_rules` hold for peers without rules of their own.
+std::vector<bgp::PeerConfig> read_peers(const std::vector<Value>& items, const AgentConfig& config,
+                                        const bgp::ImportRules& global_rules);
+
+}  // namespace towpath::agent
