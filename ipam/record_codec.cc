@@ -76,6 +76,50 @@ Result<IpAddress> read_address(ByteReader& in) {
   return IpAddress::from_bytes(bytes);
 }
 
+void write_ports(TextWriter& out, const std::vector<PortMapping>& ports) {
+  out.count(ports.size());
+  for (const PortMapping& port : ports) {
+    out.writer.u8(port.protocol);
+    out.writer.u16(port.host_port);
+    out.writer.u16(port.container_port);
+    if (port.host_ip) {
+      out.address(*port.host_ip);
+    } else {
+      out.writer.u8(0);
+    }
+  }
+}
+
+Result<PortMapping> read_port(ByteReader& in) {
+  PortMapping port;
+  port.protocol = in.u8();
+  port.host_port = in.u16();
+  port.container_port = in.u16();
+  ByteReader ahead = in;
+  if (ahead.u8() == 0 && ahead.ok()) {
+    in = ahead;
+    return port;
+  }
+  TOWPATH_TRY(port.host_ip, read_address(in));
+  return port;
+}
+
+void write_bandwidth(TextWriter& out, const Bandwidth& bandwidth) {
+  out.writer.u64(bandwidth.ingress_rate);
+  out.writer.u64(bandwidth.ingress_burst);
+  out.writer.u64(bandwidth.egress_rate);
+  out.writer.u64(bandwidth.egress_burst);
+}
+
+Bandwidth read_bandwidth(ByteReader& in) {
+  Bandwidth bandwidth;
+  bandwidth.ingress_rate = in.u64();
+  bandwidth.ingress_burst = in.u64();
+  bandwidth.egress_rate = in.u64();
+  bandwidth.egress_burst = in.u64();
+  return bandwidth;
+}
+
 }  // namespace
 
 Bytes format_key() {
@@ -171,6 +215,8 @@ Result<Bytes> encode(const EndpointRecord& record) {
   for (const IpAddress& address : record.addresses) out.address(address);
   out.map(record.labels);
   out.map(record.pod);
+  write_ports(out, record.ports);
+  write_bandwidth(out, record.bandwidth);
   if (out.too_long) {
     return fail(ErrorKind::kInvalid, fmt::format("a text of the endpoint {} has more than 65535 bytes",
                                                  record.attachment.to_string()));
@@ -216,6 +262,11 @@ Result<EndpointRecord> decode_endpoint(std::span<const std::byte> key, std::span
   }
   record.labels = read_map(in);
   record.pod = read_map(in);
+  for (std::uint16_t left = in.u16(); left > 0; --left) {
+    TOWPATH_TRY(const PortMapping port, read_port(in));
+    record.ports.push_back(port);
+  }
+  record.bandwidth = read_bandwidth(in);
   if (!in.ok() || !in.at_end())
     return corrupt(fmt::format("the record of {}", record.attachment.to_string()));
   return record;

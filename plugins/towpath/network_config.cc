@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "plugins/towpath/capabilities.h"
+
 namespace towpath::cni {
 
 CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
@@ -24,7 +26,10 @@ CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
     return cni_fail(CniCode::kInvalidConfig, fmt::format("mtu: '{}' is below {}", out.mtu, kSmallestIpv4Mtu));
   }
   TOWPATH_TRY(const auto dns, config.object("dns"));
-  if (dns) out.dns = *config.find("dns");
+  if (dns) {
+    TOWPATH_TRY_STATUS(check_dns(*dns));
+    out.dns = *config.find("dns");
+  }
   return out;
 }
 

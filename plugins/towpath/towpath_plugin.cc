@@ -7,6 +7,7 @@
 
 #include "plugins/common/delegate.h"
 #include "plugins/common/host_ipam.h"
+#include "plugins/towpath/capabilities.h"
 #include "plugins/towpath/endpoint_link.h"
 #include "plugins/towpath/network_config.h"
 #include "towpath/base/rollback.h"
@@ -77,9 +78,17 @@ CniExpected<std::uint32_t> choose_mtu(const NetworkConfig& config, NetlinkSocket
   return mtu;
 }
 
+// The configuration's, or that of the IPAM plugin; and in it, list by list, what the runtime asks: one that
+// knows only the servers leaves the search list in force.
+Json choose_dns(const NetworkConfig& config, const CniResult& ipam, const Capabilities& asked) {
+  const auto is_set = [](const Json& dns) { return dns.is_object() && !dns.empty(); };
+  Json dns = is_set(config.dns) ? config.dns : is_set(ipam.dns) ? ipam.dns : Json::object();
+  if (is_set(asked.dns)) dns.update(asked.dns);
+  return dns;
+}
+
 // The result of plugins that ran before, and ours behind it.
-CniResult make_result(const CniRequest& request, const NetworkConfig& config, const EndpointPlan& plan,
-                      const CniResult& ipam) {
+CniResult make_result(const CniRequest& request, const EndpointPlan& plan, Json dns) {
   CniResult result = request.prev_result.value_or(CniResult{});
   result.interfaces.push_back({.name = plan.host_ifname, .mac = kHostMac.to_string(), .mtu = plan.mtu});
   const auto inside = static_cast<std::uint32_t>(result.interfaces.size());
@@ -91,16 +100,13 @@ CniResult make_result(const CniRequest& request, const NetworkConfig& config, co
     result.ips.push_back({InterfaceAddress::host(address), next_hop_of(address.family()), inside});
   }
   result.routes.insert(result.routes.end(), plan.routes.begin(), plan.routes.end());
-  if (config.dns.is_object() && !config.dns.empty()) {
-    result.dns = config.dns;
-  } else if (ipam.dns.is_object() && !ipam.dns.empty()) {
-    result.dns = ipam.dns;
-  }
+  if (!dns.empty()) result.dns = std::move(dns);
   return result;
 }
 
 CniExpected<CniResult> add(const CniRequest& request) {
   TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
+  TOWPATH_TRY(const Capabilities asked, Capabilities::parse(request));
   TOWPATH_CNI_TRY(const Sandbox sandbox, Sandbox::open(request.netns));
   TOWPATH_CNI_TRY(NetlinkSocket inside, sandbox.open_socket());
   TOWPATH_CNI_TRY(NetlinkSocket host, NetlinkSocket::open());
@@ -126,7 +132,7 @@ CniExpected<CniResult> add(const CniRequest& request) {
 
   TOWPATH_TRY(record.mtu, choose_mtu(config, host, record.addresses));
   record.host_ifname = host_ifname(record.attachment);
-  record.mac = MacAddress::random();
+  record.mac = asked.mac.value_or(MacAddress::random());
   const EndpointPlan plan{.attachment = record.attachment,
                           .host_ifname = record.host_ifname,
                           .mac = record.mac,
@@ -138,7 +144,7 @@ CniExpected<CniResult> add(const CniRequest& request) {
 
   TOWPATH_CNI_TRY_STATUS(store.commit(record));  // the commit point
   rollback.commit();
-  return make_result(request, config, plan, from_ipam);
+  return make_result(request, plan, choose_dns(config, from_ipam, asked));
 }
 
 // --- DEL and GC ---

@@ -17,6 +17,7 @@
 #include "towpath/base/mac_address.h"
 #include "towpath/ipam/allocation.h"
 #include "towpath/ipam/attachment_id.h"
+#include "towpath/ipam/port_mapping.h"
 
 namespace towpath::ipam {
 
@@ -38,6 +39,8 @@ struct EndpointRecord {
   std::vector<IpAddress> addresses;           // (live) of the endpoint, whoever allocated them
   std::map<std::string, std::string> labels;  // args.cni.labels of the configuration
   std::map<std::string, std::string> pod;     // the K8S_POD_* keys of CNI_ARGS
+  std::vector<PortMapping> ports;             // (live) the agent keeps these in the kernel
+  Bandwidth bandwidth;                        // (live)
 
   friend bool operator==(const EndpointRecord&, const EndpointRecord&) = default;
 };

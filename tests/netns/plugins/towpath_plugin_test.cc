@@ -40,6 +40,27 @@ TEST_F(TowpathPluginTest, AddGivesTheContainerANetwork) {
   EXPECT_EQ(records()[0].host_ifname, host_name);
 }
 
+TEST_F(TowpathPluginTest, TheRuntimeAsksForMacAndDns) {
+  const NetworkNamespace sandbox;
+  const PluginAnswer added =
+      add("a", sandbox, R"({"dns":{"nameservers":["192.0.2.9"],"search":["net.test"],"domain":"net.test"},
+                            "runtimeConfig":{"mac":"02:00:5e:00:53:01","aliases":["web"],
+                                             "dns":{"servers":["192.0.2.53"],"options":["ndots:5"]}}})");
+  ASSERT_TRUE(added.ok()) << added.text;
+  EXPECT_EQ(added.document["interfaces"][1]["mac"], "02:00:5e:00:53:01");
+  EXPECT_EQ(added.document["dns"], Json::parse(R"({"nameservers":["192.0.2.53"],"search":["net.test"],
+                                                   "domain":"net.test","options":["ndots:5"]})"));
+  EXPECT_TRUE(ping(address_of(added, 0)));
+  EXPECT_TRUE(ping(address_of(added, 1)));
+  EXPECT_TRUE(check("a", sandbox, added).ok());
+  const NetworkNamespace other;
+  const PluginAnswer refused = add("b", other, R"({"runtimeConfig":{"deviceID":"0000:00:1f.6"}})");
+  EXPECT_EQ(refused.code(), 2U) << refused.text;
+  EXPECT_EQ(records().size(), 1U);
+  EXPECT_TRUE(call("DEL", "b", other.path(), R"({"runtimeConfig":{"deviceID":"0000:00:1f.6"}})").ok())
+      << "what ADD refused, DEL must not";
+}
+
 TEST_F(TowpathPluginTest, TwoContainersReachEachOther) {
   const NetworkNamespace one;
   const NetworkNamespace two;

@@ -23,6 +23,9 @@ EndpointRecord example() {
   record.addresses = {record.allocated[0].address, record.allocated[1].address};
   record.labels = {{"app", "web"}, {"tier", ""}};
   record.pod = {{"K8S_POD_NAME", "web-0"}};
+  record.ports = {
+      {6, 8080, 80, {}}, {17, 53, 53, *IpAddress::parse("::")}, {132, 1, 2, *IpAddress::parse("192.0.2.1")}};
+  record.bandwidth = {1000000, 80000, 2000000, 160000};
   return record;
 }
 
