@@ -57,6 +57,15 @@ std::string describe_route(const MessageView& request, std::string_view verb) {
   return fmt::format("{} route {}", verb, route ? format(*route) : std::string("of another kind"));
 }
 
+// "set queueing discipline tbf ifindex 3".
+std::string describe_traffic_control(const MessageView& request, std::string_view verb) {
+  std::string text(verb);
+  for_each_attribute(request.after<tcmsg>(), [&](const AttributeView& attribute) {
+    if (attribute.type == TCA_KIND) text += fmt::format(" {}", attribute.text());
+  });
+  return text + fmt::format(" ifindex {}", request.fixed<tcmsg>().tcm_ifindex);
+}
+
 }  // namespace
 
 KernelAnswer read_answer(const MessageView& message) {
@@ -97,6 +106,9 @@ std::string describe_request(const MessageView& request) {
     case RTM_NEWROUTE:
       return describe_route(request, request.header.nlmsg_flags & NLM_F_REPLACE ? "replace" : "add");
     case RTM_DELROUTE: return describe_route(request, "delete");
+    case RTM_NEWQDISC: return describe_traffic_control(request, "set queueing discipline");
+    case RTM_GETQDISC: return describe_traffic_control(request, "find queueing discipline");
+    case RTM_NEWTFILTER: return describe_traffic_control(request, "add filter");
     default: return fmt::format("request of type {}", request.header.nlmsg_type);
   }
 }

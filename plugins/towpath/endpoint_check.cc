@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "plugins/towpath/endpoint_link.h"
+#include "plugins/towpath/endpoint_shaping.h"
 #include "towpath/netlink/interface_state.h"
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/route.h"
@@ -123,6 +124,7 @@ CniStatus check_endpoint(const EndpointNamespaces& where, const EndpointPlan& pl
         fmt::format("interface {} in the sandbox is not the other end of {}", inside.name, host.name));
   }
   TOWPATH_TRY_STATUS(check_host_side(where, plan, host));
+  TOWPATH_TRY_STATUS(check_shaping(where.host, host, plan));
   return check_sandbox_side(where, plan, inside);
 }
 

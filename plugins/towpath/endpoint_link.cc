@@ -7,6 +7,7 @@
 #include <chrono>
 #include <thread>
 
+#include "plugins/towpath/endpoint_shaping.h"
 #include "towpath/netlink/batch.h"
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/route.h"
@@ -23,8 +24,32 @@ constexpr IpAddress kNextHop4 = IpAddress::v4(0xA9FE0101);
 constexpr IpAddress kNextHop6 = IpAddress::v6({0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
 
 bool is_of_attachment(const netlink::Link& link, const ipam::AttachmentId& attachment) {
-  // An ADD that was killed between making the pair and naming it left no alias.
-  return link.kind == "veth" && (link.alias == attachment.to_string() || link.alias.empty());
+  // An ADD that was killed between making the interface and naming it left no alias.
+  return (link.kind == "veth" || link.kind == "ifb") &&
+         (link.alias == attachment.to_string() || link.alias.empty());
+}
+
+// Those of the names that are there and are the attachment's.
+Status remove_links(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment,
+                    std::initializer_list<std::string> names) {
+  netlink::Batch look(host);
+  for (const std::string& name : names) {
+    if (!name.empty()) look.get_link(name);
+  }
+  netlink::Batch remove(host);
+  TOWPATH_TRY(auto failures, look.execute_all([&](const netlink::MessageView& reply) {
+    const netlink::Link link = netlink::parse_link(reply);
+    if (is_of_attachment(link, attachment)) remove.delete_link(link.index);
+  }));
+  for (auto& failure : failures) {
+    if (failure.error.kind != ErrorKind::kNotFound) return std::unexpected(std::move(failure.error));
+  }
+  TOWPATH_TRY(failures, remove.execute_all());
+  for (auto& failure : failures) {
+    // Its sandbox may end at this moment and take it along.
+    if (failure.error.kind != ErrorKind::kNotFound) return std::unexpected(std::move(failure.error));
+  }
+  return {};
 }
 
 bool has_family(const EndpointPlan& plan, AddressFamily family) {
@@ -46,7 +71,7 @@ CniExpected<netlink::VethPair> make_pair_of_links(const EndpointNamespaces& wher
     TOWPATH_TRY_STATUS(refuse_taken_name(where, plan));
     // So it is the name on the host: left by an ADD of this attachment that was killed in a sandbox which is
     // gone.
-    TOWPATH_CNI_TRY_STATUS(remove_endpoint(where.host, plan.attachment));
+    TOWPATH_CNI_TRY_STATUS(remove_endpoint(where.host, plan.attachment, true));
     pair = netlink::create_veth(where.host, spec);
   }
   TOWPATH_CNI_TRY(const netlink::VethPair made, std::move(pair));
@@ -191,23 +216,21 @@ CniStatus make_endpoint(const EndpointNamespaces& where, const EndpointPlan& pla
   });
   // The host end first: then the sandbox end has a carrier from the moment it is up.
   TOWPATH_CNI_TRY_STATUS(configure_host(where, plan, pair.host));
+  if (plan.bandwidth != ipam::Bandwidth()) {
+    TOWPATH_TRY_STATUS(make_shaping(where.host, pair.host, plan, rollback));
+  }
   TOWPATH_CNI_TRY_STATUS(configure_sandbox(where, plan, pair.sandbox));
   TOWPATH_CNI_TRY_STATUS(settle_carrier(where.host, pair.host));
   settle_ipv6_addresses(where.inside, plan);
   return {};
 }
 
-Status remove_endpoint(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment) {
-  const auto link = netlink::find_link(host, host_ifname(attachment));
-  if (!link && link.error().kind == ErrorKind::kNotFound) return {};
-  if (!link) return std::unexpected(link.error());
-  if (!is_of_attachment(*link, attachment)) return {};
-  netlink::Batch batch(host);
-  batch.delete_link(link->index);
-  auto deleted = batch.execute();
-  // Its sandbox may end at this moment and take it along.
-  if (!deleted && deleted.error().kind != ErrorKind::kNotFound) return deleted;
-  return {};
+Status remove_endpoint(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment, bool shaped) {
+  return remove_links(host, attachment, {host_ifname(attachment), shaped ? shaping_ifname(attachment) : ""});
+}
+
+Status remove_shaping(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment) {
+  return remove_links(host, attachment, {shaping_ifname(attachment)});
 }
 
 }  // namespace towpath::cni

@@ -48,6 +48,7 @@ struct EndpointPlan {
   std::vector<IpAddress> addresses;
   // In the sandbox, all through next_hop_of(their family); their own gateways are not used.
   std::vector<CniRoute> routes;
+  ipam::Bandwidth bandwidth;
 };
 
 struct EndpointNamespaces {
@@ -59,9 +60,11 @@ struct EndpointNamespaces {
 // Makes everything. What was made is on `rollback`, also when a later step fails.
 CniStatus make_endpoint(const EndpointNamespaces& where, const EndpointPlan& plan, Rollback& rollback);
 
-// Removes the pair; not being there is fine. An interface of that name that is not this attachment's is left
-// alone.
-Status remove_endpoint(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment);
+// Removes the pair and the ifb (endpoint_shaping.h); not being there is fine. An interface of that name that
+// is not this attachment's is left alone. `shaped`: there may be an ifb to look for.
+Status remove_endpoint(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment, bool shaped);
+// The ifb only.
+Status remove_shaping(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment);
 
 // Compares the kernel with the plan; kCheckFailed says the first difference.
 CniStatus check_endpoint(const EndpointNamespaces& where, const EndpointPlan& plan);

@@ -131,6 +131,8 @@ CniExpected<CniResult> add(const CniRequest& request) {
   }
 
   TOWPATH_TRY(record.mtu, choose_mtu(config, host, record.addresses));
+  TOWPATH_TRY_STATUS(check_bursts(asked.bandwidth, record.mtu));
+  record.bandwidth = asked.bandwidth;
   record.host_ifname = host_ifname(record.attachment);
   record.mac = asked.mac.value_or(MacAddress::random());
   const EndpointPlan plan{.attachment = record.attachment,
@@ -138,7 +140,8 @@ CniExpected<CniResult> add(const CniRequest& request) {
                           .mac = record.mac,
                           .mtu = record.mtu,
                           .addresses = record.addresses,
-                          .routes = plan_routes(from_ipam.routes, record.addresses)};
+                          .routes = plan_routes(from_ipam.routes, record.addresses),
+                          .bandwidth = record.bandwidth};
   TOWPATH_CNI_TRY_STATUS(netlink::enable_forwarding());
   TOWPATH_TRY_STATUS(make_endpoint({host, sandbox, inside}, plan, rollback));
 
@@ -151,7 +154,9 @@ CniExpected<CniResult> add(const CniRequest& request) {
 
 // The kernel first: an address is free only when nothing on this host answers for it any more.
 CniStatus remove(ipam::StateStore& store, NetlinkSocket& host, const ipam::EndpointRecord& record) {
-  TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, record.attachment));
+  // What a killed ADD made of its ifb, its pending record does not say.
+  const bool shaped = record.state == ipam::AllocationState::kPending || record.bandwidth.egress_rate != 0;
+  TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, record.attachment, shaped));
   TOWPATH_CNI_TRY_STATUS(store.release(record.attachment, record.generation));
   return {};
 }
@@ -170,7 +175,7 @@ CniStatus del(const CniRequest& request) {
   const std::string ipam_type = record ? record->ipam_type : config.ipam.type;
   if (ipam_type != kOwnIpamType) TOWPATH_TRY_STATUS(delegate(request, ipam_type, CniCommand::kDel));
   if (record) return remove(*store, host, *record);
-  TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, request.attachment));
+  TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, request.attachment, true));
   return {};
 }
 
@@ -202,7 +207,8 @@ CniExpected<EndpointPlan> plan_to_check(const CniRequest& request, const ipam::E
                     .mac = record.mac,
                     .mtu = record.mtu,
                     .addresses = record.addresses,
-                    .routes = {}};
+                    .routes = {},
+                    .bandwidth = record.bandwidth};
   const CniResult& previous = *request.prev_result;
   for (const CniInterface& interface : previous.interfaces) {
     if (interface.name != record.attachment.ifname || interface.sandbox != request.netns) continue;

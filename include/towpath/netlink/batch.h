@@ -11,7 +11,8 @@
 //   execute() names each refused request: operation and object in words, the kernel's own text, errno. After
 //   execute() the batch is empty and can be used again.
 //
-// Ownership: refers to a socket, which must outlive it. One thread.
+// Ownership: refers to a socket, which must outlive it, and which nothing else may use between the first
+// request and execute(). One thread.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +30,7 @@
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/netlink_socket.h"
 #include "towpath/netlink/route.h"
+#include "towpath/netlink/shaping.h"
 
 namespace towpath::netlink {
 
@@ -47,6 +49,15 @@ class Batch {
   std::size_t get_link(IfIndex device);
   std::size_t set_link(IfIndex device, const LinkSettings& settings);
   std::size_t delete_link(IfIndex device);
+
+  // An ifb, down: packets that are redirected to it leave it shaped and go on where they came from.
+  std::size_t create_ifb(std::string_view name);
+  // Shapes what leaves the interface, in the place of whatever discipline is there.
+  std::size_t set_token_bucket(IfIndex device, const TokenBucket& bucket);
+  // Sends every packet that comes in by `device` through `target`. Two requests, of which the second is
+  // returned; the first fails with kExists where packets that come in are looked at already.
+  std::size_t redirect_incoming(IfIndex device, IfIndex target);
+  std::size_t get_root_discipline(IfIndex device);
 
   // IPv6 without duplicate address detection: the address is ours by allocation, and can be sent from at
   // once. (It receives when a worker of the kernel has made its local route, well under a millisecond later.)
