@@ -75,7 +75,7 @@ Outcome interface_name_code(Trial& t) {
 
 Outcome long_names(Trial& trial) {
   TOWPATH_TRY(auto a, trial.attachment("fifteen-letters"));
-  a.container = std::string(60, 'f') + "A_b.c-9";
+  a.container = fmt::format("{:f>60}A_b.c-9", "");
   TOWPATH_TRY_STATUS(trial.add(a));
   if (trial.subject().kind == kMain) {
     TOWPATH_TRY_STATUS(expect(trial.inside(a).link(a.ifname) != nullptr, "no interface fifteen-letters"));
