@@ -9,9 +9,13 @@ SessionParameters negotiate(const OpenMessage& sent, const OpenMessage& received
   session.peer_type = sent.as == received.as ? PeerType::kInternal : PeerType::kExternal;
   session.four_octet_as = ours.four_octet_as.has_value() && theirs.four_octet_as.has_value();
   session.extended_next_hop = ours.extended_next_hop && theirs.extended_next_hop;
-  // RFC 8654 section 4: each side says what it can receive.
-  if (ours.extended_message) session.max_receive = kMaxExtendedMessageSize;
-  if (theirs.extended_message) session.max_send = kMaxExtendedMessageSize;
+  // RFC 8654 section 4: we must take what we announced, whether or not the peer announced it, too. To send,
+  // the peer's word would be enough; but FRR takes long messages only from a peer that announced them as
+  // well, and answers with a NOTIFICATION.
+  if (ours.extended_message) {
+    session.max_receive = kMaxExtendedMessageSize;
+    if (theirs.extended_message) session.max_send = kMaxExtendedMessageSize;
+  }
   for (const Family family : kAllFamilies) {
     auto& parameters = session.families[index(family)];
     parameters.enabled = ours.speaks(family) && theirs.speaks(family);

@@ -27,7 +27,7 @@ struct SessionParameters {
   bool confederation_peer = false;
   bool four_octet_as = false;      // both sides announced it (RFC 6793)
   bool extended_next_hop = false;  // IPv4 unicast may have IPv6 next hops (RFC 8950)
-  // RFC 8654 is asymmetric: we must take what we announced, and may send what the peer announced.
+  // RFC 8654 is asymmetric: we must take what we announced; we send it if the peer announced it, too.
   std::size_t max_receive = kMaxMessageSize;
   std::size_t max_send = kMaxMessageSize;
   PerFamily<FamilyParameters> families{};

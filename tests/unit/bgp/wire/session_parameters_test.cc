@@ -63,6 +63,9 @@ TEST(Negotiate, ExtendedMessagesAreAsymmetric) {
   EXPECT_EQ(sides.negotiated().max_send, 4096U) << "the peer announced nothing";
   std::swap(sides.ours.capabilities, sides.theirs.capabilities);
   EXPECT_EQ(sides.negotiated().max_receive, 4096U);
+  EXPECT_EQ(sides.negotiated().max_send, 4096U) << "FRR refuses them from a peer that announced nothing";
+  sides.ours.capabilities.extended_message = true;
+  EXPECT_EQ(sides.negotiated().max_receive, 65535U);
   EXPECT_EQ(sides.negotiated().max_send, 65535U);
 }
 

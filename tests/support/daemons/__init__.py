@@ -1,0 +1,1 @@
+"""Foreign BGP daemons in the laboratory: see daemon.py."""
