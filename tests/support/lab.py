@@ -559,8 +559,13 @@ class Capture:
         """What was seen up to now, one text line a packet, as tcpdump prints it."""
         return run("tcpdump", "-n", "-r", self.path, *options, check=False).splitlines()
 
-    def stop(self):
+    def finish(self):
+        """Ends it; the path of the file with all packets."""
         self.process.stop(signal.SIGINT)
+        return self.path
+
+    def stop(self):
+        self.finish()
         return self.packets()
 
 
