@@ -1,4 +1,4 @@
-"""Who speaks with whom in the interop matrix (matrix.py), and what is done to all of them at once.
+"""Who speaks with whom in the interop matrix (interop_matrix.py), and what is done to all of them at once.
 
 Three agents: `ebgp` in an AS of its own; `ibgp` and `reflector` in the daemons' AS, which are the reflector's clients.
 Five daemons, each with two sessions to each agent: one over IPv4, one over IPv6. Two feeders in ASes of their own announce
