@@ -240,7 +240,9 @@ AgentStatus Agent::status() const {
 void Agent::routes_changed(std::span<const bgp::RibDelta> changes) {
   if (!config_.kernel.install) return;
   for (const bgp::RibDelta& change : changes) {
-    if (change.best && change.best->peer != bgp::kLocalPeer) {
+    if (change.best && change.best->discard) {
+      dataplane_->routes().want_blackhole(change.prefix);
+    } else if (change.best && change.best->peer != bgp::kLocalPeer) {
       // The global address, where there is one: it needs no interface beside it (RFC 2545 section 3). The
       // kernel finds the interface, or refuses a next hop that no link reaches; the route is pending then.
       dataplane_->routes().want(change.prefix, {netlink::NextHop{.via = change.best->next_hop.address}});

@@ -21,8 +21,9 @@ TABLE = {
     "ipam": ({"base", "ipam"}, {"fmt/", "lmdb.h", "nlohmann/"}),
     "bgp/wire": ({"base", "bgp/wire"}, {"fmt/"}),
     "bgp/fsm": ({"base", "bgp/wire", "bgp/fsm"}, {"fmt/"}),
-    "bgp/rib": ({"base", "bgp/wire", "bgp/rib"}, {"fmt/"}),
-    "bgp/session": ({"base", "bgp/wire", "bgp/fsm", "bgp/rib", "bgp/session"}, {"fmt/", "boost/"}),
+    "bgp/policy": ({"base", "bgp/wire", "bgp/policy"}, {"fmt/"}),
+    "bgp/rib": ({"base", "bgp/wire", "bgp/policy", "bgp/rib"}, {"fmt/"}),
+    "bgp/session": ({"base", "bgp/wire", "bgp/policy", "bgp/fsm", "bgp/rib", "bgp/session"}, {"fmt/", "boost/"}),
     "bfd": ({"base", "bfd"}, {"fmt/"}),
     "policy": ({"base", "policy"}, {"fmt/"}),
     "store": ({"base", "store", "policy", "ipam"}, {"fmt/", "boost/", "openssl/", "nlohmann/", "yaml-cpp/"}),
@@ -33,7 +34,7 @@ TABLE = {
     "conformance": ({"base", "conformance"}, {"fmt/", "nlohmann/", "CLI/"}),
 }
 # The values that all BGP folders speak; unlike the rest of include/towpath/bgp they lie below bgp/wire.
-BGP_VALUES = {"family.h", "path_attributes.h", "config.h"}
+BGP_VALUES = {"community_pattern.h", "config.h", "family.h", "path_attributes.h", "route_policy.h"}
 # Their headers hold the values that cross the control socket; both agent/ and cli/ speak it.
 HEADER_ONLY_MODULES = {"control": {"base", "control"}}
 THIRD_PARTY = ("fmt/", "netlink/", "libmnl/", "libnftnl/", "lmdb.h", "nlohmann/", "boost/", "openssl/", "yaml-cpp/",

@@ -113,8 +113,10 @@ AgentConfig read_config(const Value& root) {
   config.blocks = read_blocks(section.items("blocks"), config.pools);
   config.speaker.originate = config.blocks;
 
-  const auto global_rules = read_rules(section.items("import"));
-  config.speaker.peers = read_peers(section.items("peers"), config, global_rules);
+  RuleReader rules(config.pools);
+  if (const auto policies = section.get("policies")) rules.read_policies(*policies);
+  rules.read_global_import(section.items("import"));
+  config.speaker.peers = read_peers(section.items("peers"), config, rules);
   if (const auto kernel = section.get("kernel")) read_kernel(*kernel, config.kernel);
   section.read("restart_deferral", config.speaker.restart_deferral, seconds_between(0, 3600));
   section.read("state_dir", config.state_dir, parse_path);

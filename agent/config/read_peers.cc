@@ -8,7 +8,6 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/config/read_rules.h"
 #include "agent/config/scalars.h"
 #include "towpath/bgp/family.h"
 
@@ -20,8 +19,6 @@ using bgp::PeerConfig;
 
 constexpr std::array<std::pair<std::string_view, Family>, 2> kFamilies{
     {{"ipv4", Family::kIpv4Unicast}, {"ipv6", Family::kIpv6Unicast}}};
-constexpr std::array<std::pair<std::string_view, bgp::ExportScope>, 2> kScopes{
-    {{"own", bgp::ExportScope::kOwn}, {"all", bgp::ExportScope::kAll}}};
 
 auto port() {
   return number_between<std::uint16_t>(1, 65535);
@@ -77,8 +74,23 @@ void read_local_address(const Value& value, PeerConfig& peer) {
   }
 }
 
+// What the peer may announce inside the pools.
+std::vector<Prefix> read_peer_blocks(const Value& list, const std::vector<Prefix>& pools) {
+  std::vector<Prefix> blocks;
+  for (const Value& item : list.items()) {
+    Prefix block;
+    if (!item.read(block, Prefix::parse)) continue;
+    if (std::ranges::any_of(pools, [&](const Prefix& pool) { return pool.contains(block); })) {
+      blocks.push_back(block);
+    } else {
+      item.refuse("lies in none of the pools");
+    }
+  }
+  return blocks;
+}
+
 // Everything about one peer that can be judged without the others.
-PeerConfig read_peer(const Value& item, const AgentConfig& config, const bgp::ImportRules& global_rules) {
+PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& rules) {
   Section section(item);
   PeerConfig peer;
   section.read_required("name", peer.name, parse_name);
@@ -89,7 +101,6 @@ PeerConfig read_peer(const Value& item, const AgentConfig& config, const bgp::Im
   section.read("hold_time", peer.hold_time, parse_hold_time);
   section.read("connect_retry", peer.connect_retry, seconds_between(1, 65535));
   section.read("ttl", peer.ttl, number_between<std::uint8_t>(0, 255));
-  section.read("export", peer.export_scope, one_of(kScopes));
   if (const auto families = section.get("families")) read_families(*families, peer);
   if (const auto next_hop = section.get("next_hop")) read_next_hops(*next_hop, peer);
   if (const auto local = section.get("local_address")) read_local_address(*local, peer);
@@ -100,8 +111,11 @@ PeerConfig read_peer(const Value& item, const AgentConfig& config, const bgp::Im
                                  config.speaker.as.to_string(), peer.as.to_string()));
     }
   }
-  const auto own_rules = section.get("import");
-  peer.import_rules = with_pools(own_rules ? read_rules(own_rules->items()) : global_rules, config.pools);
+  peer.import_policy = rules.import_policy(section.get("import"));
+  if (const auto told = section.get("export")) rules.read_export(*told, peer);
+  if (const auto blocks = section.get("blocks")) {
+    peer.authorisation = rules.authorisation(read_peer_blocks(*blocks, config.pools));
+  }
   section.finish();
   return peer;
 }
@@ -163,11 +177,11 @@ std::vector<bgp::ListenAddress> read_listen(const std::vector<Value>& items) {
 }
 
 std::vector<PeerConfig> read_peers(const std::vector<Value>& items, const AgentConfig& config,
-                                   const bgp::ImportRules& global_rules) {
+                                   RuleReader& rules) {
   std::vector<PeerConfig> peers;
   PeerRegister seen(config.speaker.listen);
   for (const Value& item : items) {
-    peers.push_back(read_peer(item, config, global_rules));
+    peers.push_back(read_peer(item, config, rules));
     if (item.node().IsMap()) seen.check(item, peers.back());
   }
   return peers;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "agent/config/agent_config.h"
+#include "agent/config/read_rules.h"
 #include "agent/config/yaml_reader.h"
 #include "towpath/bgp/config.h"
 
@@ -11,8 +12,8 @@ namespace towpath::agent {
 
 std::vector<bgp::ListenAddress> read_listen(const std::vector<Value>& items);
 
-// `config` is complete but for its peers. `global_rules` hold for peers without rules of their own.
+// `config` is complete but for its peers.
 std::vector<bgp::PeerConfig> read_peers(const std::vector<Value>& items, const AgentConfig& config,
-                                        const bgp::ImportRules& global_rules);
+                                        RuleReader& rules);
 
 }  // namespace towpath::agent

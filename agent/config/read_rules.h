@@ -1,18 +1,52 @@
-// Rules about routes in towpathd.yaml: the `import` lists, global and of single peers.
+// Rules about routes in towpathd.yaml: `policies`, and the `import` and `export` lists, global and of single
+// peers.
+//
+// A rule has one of three forms:
+//   {prefix, min_length, max_length, action}     short: looks at the prefix, accepts unless told otherwise
+//   {match: {...}, then: {...}}                  what it looks at, and what it does
+//   {policy: NAME}                               the rules of a named policy, in place
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "agent/config/yaml_reader.h"
 #include "towpath/base/prefix.h"
 #include "towpath/bgp/config.h"
+#include "towpath/bgp/route_policy.h"
 
 namespace towpath::agent {
 
-bgp::ImportRules read_rules(const std::vector<Value>& items);
+class RuleReader {
+ public:
+  using Rules = std::vector<bgp::RouteRule>;
 
-// What stands behind the written rules: a route inside a pool is accepted. Speakers reject what no rule
-// matches.
-bgp::ImportRules with_pools(bgp::ImportRules rules, const std::vector<Prefix>& pools);
+  // `pools`: a route inside one is accepted where no import rule decides.
+  explicit RuleReader(std::vector<Prefix> pools) : pools_(std::move(pools)) {}
+
+  // The mapping `policies`: name -> list of rules.
+  void read_policies(const Value& policies);
+  // The global `import` list.
+  void read_global_import(const std::vector<Value>& items) { global_import_ = read_import(items); }
+
+  // `import` of a peer, or none.
+  bgp::PolicyPtr import_policy(const std::optional<Value>& list);
+  // "own", "all" or a list of rules.
+  void read_export(const Value& value, bgp::PeerConfig& peer);
+  // Inside the pools a peer may announce these blocks, and what lies in them, only.
+  bgp::PolicyPtr authorisation(const std::vector<Prefix>& blocks);
+
+ private:
+  Rules read_import(const std::vector<Value>& items);
+  Rules read_list(const std::vector<Value>& items, std::string_view direction);
+  // Equal lists become one policy, which peers share.
+  bgp::PolicyPtr share(const Rules& rules);
+
+  std::vector<Prefix> pools_;
+  std::map<std::string, Rules, std::less<>> policies_;
+  Rules global_import_;
+  std::map<Rules, bgp::PolicyPtr> shared_;
+};
 
 }  // namespace towpath::agent

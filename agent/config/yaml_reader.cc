@@ -139,6 +139,12 @@ std::string Section::path_of(std::string_view key) const {
   return self_.path().empty() ? std::string(key) : fmt::format("{}.{}", self_.path(), key);
 }
 
+std::vector<std::string> Section::keys() const {
+  std::vector<std::string> out;
+  for (const Entry& entry : entries_) out.push_back(entry.key);
+  return out;
+}
+
 std::optional<Value> Section::get(std::string_view key) {
   known_.emplace_back(key);
   const Entry* entry = find(key);

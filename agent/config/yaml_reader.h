@@ -83,6 +83,8 @@ class Section {
   // mapping.
   explicit Section(const Value& value);
 
+  // All keys, for a mapping whose keys are names.
+  std::vector<std::string> keys() const;
   // The value of a key, if the file has it. Asking makes the key known.
   std::optional<Value> get(std::string_view key);
   // The same; complains where it is missing.

@@ -83,6 +83,10 @@ class RouteSyncer {
 
   // Desired state.
   void want(const Prefix& prefix, std::vector<netlink::NextHop> next_hops);
+  // Its packets end here.
+  void want_blackhole(const Prefix& prefix) {
+    set_desired(RouteRole::kLearned, prefix, forwardings_.acquire(make_blackhole()));
+  }
   void unwant(const Prefix& prefix) { set_desired(RouteRole::kLearned, prefix, 0); }
   void want_own_block(const Prefix& prefix);
   void unwant_own_block(const Prefix& prefix) { set_desired(RouteRole::kOwnBlock, prefix, 0); }

@@ -23,6 +23,7 @@ enum Presence : std::uint16_t {
   kExtendedCommunities = 1 << 11,
   kLargeCommunities = 1 << 12,
   kUnknown = 1 << 13,
+  kDiscard = 1 << 14,
 };
 
 std::uint16_t presence(const PathAttributes& a, const NextHop& next_hop) {
@@ -44,6 +45,7 @@ std::uint16_t presence(const PathAttributes& a, const NextHop& next_hop) {
   note(!a.extended_communities.empty(), kExtendedCommunities);
   note(!a.large_communities.empty(), kLargeCommunities);
   note(!a.unknown.empty(), kUnknown);
+  note(a.discard, kDiscard);
   return static_cast<std::uint16_t>(bits);
 }
 
@@ -141,6 +143,7 @@ PathAttributes unpack_attributes(std::span<const std::byte> bytes) {
   if (bits & kMed) a.med = r.u32();
   if (bits & kLocalPref) a.local_pref = r.u32();
   a.atomic_aggregate = bits & kAtomicAggregate;
+  a.discard = bits & kDiscard;
   if (bits & kAggregator) {
     a.aggregator.emplace();
     a.aggregator->as.value = r.u32();

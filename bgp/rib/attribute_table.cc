@@ -34,6 +34,7 @@ AttributeKeys AttributeKeys::of(const PathAttributes& a) {
   k.origin = a.origin;
   k.no_export = a.has(kNoExport) || a.has(kNoExportSubconfed);
   k.no_advertise = a.has(kNoAdvertise);
+  k.discard = a.discard;
   return k;
 }
 

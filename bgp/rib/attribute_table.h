@@ -43,6 +43,7 @@ struct AttributeKeys {
   Origin origin = Origin::kIgp;
   bool no_export = false;  // also NO_EXPORT_SUBCONFED: we are no confederation, so it means the same
   bool no_advertise = false;
+  bool discard = false;
 
   static AttributeKeys of(const PathAttributes& attributes);
 };

@@ -46,6 +46,7 @@ Batch BatchBuilder::finish(std::vector<PrefixRef>& refused) {
   for (const Family family : end_of_rib_) {
     const std::size_t begin = batch.bytes.size();
     encode_end_of_rib(family, batch.bytes);
+    batch.end_of_rib[index(family)] = true;
     close_segment(batch, begin, {});
   }
   items_.clear();
@@ -69,8 +70,8 @@ bool BatchBuilder::format_announcements(std::span<const Item> run, std::vector<s
   const Item& first = run.front();
   const Family family = first.prefix.family();
   const PathAttributes attributes =
-      exported(tables_.attributes.get(first.attributes), tables_.peers[first.source.value].peer, family,
-               target_, tables_.identity);
+      as_sent(tables_.attributes.get(first.attributes), tables_.peers[first.source.value].peer, family,
+              target_, tables_.identity);
   encode_attributes(attributes, target_.session, encoded_);
   AnnouncePacker packer(encoded_, family, attributes.next_hop, target_.session, out);
   if (!packer.fits()) return false;

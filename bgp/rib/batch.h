@@ -11,6 +11,7 @@
 // Threading: none. A finished batch never changes.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -38,6 +39,7 @@ struct Batch {
   };
   std::vector<std::byte> bytes;
   std::vector<Segment> segments;
+  std::array<bool, kFamilyCount> end_of_rib{};  // those in it, at its end
 };
 
 class BatchBuilder {
@@ -45,7 +47,7 @@ class BatchBuilder {
   BatchBuilder(const RibTables& tables, const ExportTarget& target) : tables_(tables), target_(target) {}
 
   bool empty() const { return items_.empty() && end_of_rib_.empty(); }
-  // The attributes are those of the route; what is sent follows from the target.
+  // The attributes are those of the adj-rib-out: see as_sent() in export.h.
   void announce(PrefixRef prefix, AttributeId attributes, PeerId source, Audience audience) {
     items_.push_back({audience, attributes, source, prefix});
   }

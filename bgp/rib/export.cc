@@ -1,6 +1,9 @@
 #include "bgp/rib/export.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "bgp/rib/import.h"
 
 namespace towpath::bgp {
 namespace {
@@ -20,22 +23,17 @@ bool needs_next_hop_self(PeerKind source, const ExportTarget& target) {
   return source == PeerKind::kExternal && target.next_hop_self_to_internal;
 }
 
-}  // namespace
-
-bool is_exportable(const AttributeKeys& route, PeerKind source, Family family, const ExportTarget& target) {
-  if (!target.session.of(family).enabled) return false;
-  if (route.no_advertise) return false;                                     // RFC 1997
-  if (route.no_export && target.kind == PeerKind::kExternal) return false;  // RFC 1997
-  if (needs_next_hop_self(source, target) && !target.next_hop_self[index(family)]) return false;
-  if (source == PeerKind::kLocal) return true;
-  if (is_reflected(source, target.kind)) return true;
-  if (is_internal(source) && is_internal(target.kind)) return false;
+bool exported_by_default(PeerKind source, const ExportTarget& target) {
+  if (source == PeerKind::kLocal || is_reflected(source, target.kind)) return true;
   return target.scope == ExportScope::kAll;
 }
 
-PathAttributes exported(PathAttributes a, const RibPeer& source, Family family, const ExportTarget& target,
-                        const RibIdentity& identity) {
-  if (needs_next_hop_self(source.kind, target)) a.next_hop = *target.next_hop_self[index(family)];
+// What BGP does to attributes on their way out. `policy` says what was decided about MED and next hop.
+void send(PathAttributes& a, const RibPeer& source, Family family, const ExportTarget& target,
+          const RibIdentity& identity, const PolicyOutcome& policy) {
+  const bool self =
+      policy.next_hop ? *policy.next_hop == NextHopRule::kSelf : needs_next_hop_self(source.kind, target);
+  if (self) a.next_hop = *target.next_hop_self[index(family)];
   if (source.kind != PeerKind::kLocal) {
     // RFC 4271 section 5: unknown transitive attributes go on, marked Partial; others do not.
     std::erase_if(a.unknown, [](const UnknownAttribute& u) { return (u.flags & kTransitive) == 0; });
@@ -45,10 +43,10 @@ PathAttributes exported(PathAttributes a, const RibPeer& source, Family family, 
     a.as_path.prepend(target.local_as);  // RFC 4271 section 5.1.2
     a.local_pref.reset();                // section 5.1.5
     // Section 5.1.4: a MED that a neighbour AS sent is not for other ones.
-    if (source.kind != PeerKind::kLocal) a.med.reset();
+    if (source.kind != PeerKind::kLocal && !policy.med_set) a.med.reset();
     a.originator_id.reset();  // RFC 4456 section 8: both are for inside the AS
     a.cluster_list.clear();
-    return a;
+    return;
   }
   if (!a.local_pref) a.local_pref = kDefaultLocalPref;  // RFC 4271 section 5.1.5
   if (is_reflected(source.kind, target.kind)) {
@@ -56,7 +54,61 @@ PathAttributes exported(PathAttributes a, const RibPeer& source, Family family, 
     if (!a.originator_id) a.originator_id = source.router_id;
     a.cluster_list.insert(a.cluster_list.begin(), identity.cluster_id);
   }
+}
+
+// Own routes have no next hop of their own that could stay.
+std::optional<NextHopRule> next_hop_rule(const PolicyOutcome& policy, PeerKind source) {
+  const bool stays = policy.next_hop == NextHopRule::kUnchanged && source == PeerKind::kLocal;
+  return stays ? std::nullopt : policy.next_hop;
+}
+
+}  // namespace
+
+bool may_export(const AttributeKeys& route, PeerKind source, const ExportTarget& target) {
+  if (route.no_advertise) return false;                                     // RFC 1997
+  if (route.no_export && target.kind == PeerKind::kExternal) return false;  // RFC 1997
+  // RFC 4271 section 9.2, but for RFC 4456.
+  return !is_internal(source) || !is_internal(target.kind) || is_reflected(source, target.kind);
+}
+
+bool is_exportable(const AttributeKeys& route, PeerKind source, Family family, const ExportTarget& target) {
+  if (!target.session.of(family).enabled || !may_export(route, source, target)) return false;
+  if (needs_next_hop_self(source, target) && !target.next_hop_self[index(family)]) return false;
+  return exported_by_default(source, target);
+}
+
+PathAttributes exported(PathAttributes a, const RibPeer& source, Family family, const ExportTarget& target,
+                        const RibIdentity& identity) {
+  send(a, source, family, target, identity, {});
   return a;
+}
+
+std::optional<PathAttributes> exported_by_policy(const Prefix& prefix, PathAttributes attributes,
+                                                 const RibPeer& source, const ExportTarget& target,
+                                                 const RibIdentity& identity) {
+  PolicyRoute route{prefix, route_source(source.kind), std::move(attributes)};
+  PolicyOutcome outcome = target.policy->apply(route, target.local_as);
+  const bool accepted =
+      outcome.verdict ? *outcome.verdict != Verdict::kReject : exported_by_default(source.kind, target);
+  if (!accepted) return std::nullopt;
+  const Family family = unicast(prefix.family());
+  outcome.next_hop = next_hop_rule(outcome, source.kind);
+  const bool self =
+      outcome.next_hop ? *outcome.next_hop == NextHopRule::kSelf : needs_next_hop_self(source.kind, target);
+  if (self && !target.next_hop_self[index(family)]) return std::nullopt;
+  route.attributes.discard = false;  // how we treat packets is nobody else's business
+  send(route.attributes, source, family, target, identity, outcome);
+  return std::move(route.attributes);
+}
+
+bool holds_sets_as_sent(const ExportTarget& target) {
+  return target.policy && target.policy->changes_attributes();
+}
+
+PathAttributes as_sent(PathAttributes held, const RibPeer& source, Family family, const ExportTarget& target,
+                       const RibIdentity& identity) {
+  if (holds_sets_as_sent(target)) return held;
+  return exported(std::move(held), source, family, target, identity);
 }
 
 }  // namespace towpath::bgp

@@ -5,16 +5,30 @@
 // group only.
 #pragma once
 
+#include <optional>
+
 #include "bgp/rib/attribute_table.h"
 #include "bgp/rib/output.h"
 #include "bgp/rib/route.h"
 
 namespace towpath::bgp {
 
+// Whether BGP lets the route go to these peers at all.
+bool may_export(const AttributeKeys& route, PeerKind source, const ExportTarget& target);
+// May it, and is it where no policy decides?
 bool is_exportable(const AttributeKeys& route, PeerKind source, Family family, const ExportTarget& target);
 
-// The attributes and next hop as sent. Only for what is exportable.
+// The attributes and next hop as sent, without a policy. Only for what is exportable.
 PathAttributes exported(PathAttributes attributes, const RibPeer& source, Family family,
                         const ExportTarget& target, const RibIdentity& identity);
+// The same with target.policy; nothing where the route is not sent.
+std::optional<PathAttributes> exported_by_policy(const Prefix& prefix, PathAttributes attributes,
+                                                 const RibPeer& source, const ExportTarget& target,
+                                                 const RibIdentity& identity);
+
+// An adj-rib-out holds sets as they are in the RIB, unless its policy changes attributes: then as sent.
+bool holds_sets_as_sent(const ExportTarget& target);
+PathAttributes as_sent(PathAttributes held, const RibPeer& source, Family family, const ExportTarget& target,
+                       const RibIdentity& identity);
 
 }  // namespace towpath::bgp

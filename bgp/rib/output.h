@@ -19,7 +19,8 @@ namespace towpath::bgp {
 struct ExportTarget {
   PeerKind kind = PeerKind::kExternal;
   AsNumber local_as;
-  ExportScope scope = ExportScope::kOwn;
+  PolicyPtr policy;
+  ExportScope scope = ExportScope::kOwn;  // of what the policy does not decide
   // Our own next hop in each family. A route that needs it is not sent where there is none.
   std::array<std::optional<NextHop>, kFamilyCount> next_hop_self{};
   // Also for routes that an external peer told us, toward internal peers; else their next hop stays (RFC 4271

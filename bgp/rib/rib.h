@@ -17,7 +17,7 @@
 //   (update_group.h).
 //
 // Long work
-//   clear_peer(), sweep_stale(), set_import_rules() and remove_peer() take effect in slices: they note the
+//   clear_peer(), sweep_stale(), set_import_policy() and remove_peer() take effect in slices: they note the
 //   job, and work() goes on with it. Whoever calls them has work() called until it returns false. Routes that
 //   the peer announces in the meantime are not touched by an older clear or sweep.
 //
@@ -63,7 +63,7 @@ class Rib {
   // next change.
   void set_router_id(PeerId peer, RouterId router_id);
   // Accepted and rejected paths are looked at again, in slices.
-  void set_import_rules(PeerId peer, ImportRules rules);
+  void set_import_policy(PeerId peer, PolicyPtr policy, PolicyPtr authorisation);
   // Closes the output, forgets the peer's routes in slices. The id must not be used any more; it is reused
   // when the last route is gone.
   void remove_peer(PeerId peer);
@@ -108,6 +108,10 @@ class Rib {
   // A session is established: the peer gets every exportable route, End-of-RIB for each family that the
   // session has (RFC 4724 section 2), then changes. A peer whose output is open already starts anew.
   void open_output(PeerId peer, const ExportTarget& target);
+  // The same session is to be told by another target from now on: the peer gets all that is exportable now,
+  // and withdrawals of what it was told before and is not any more. An End-of-RIB follows only where the peer
+  // has not had it.
+  void change_output(PeerId peer, const ExportTarget& target);
   void close_output(PeerId peer);
   // ROUTE-REFRESH (RFC 2918): all routes of one family once more. No End-of-RIB follows.
   void refresh_output(PeerId peer, Family family);
@@ -158,7 +162,8 @@ class Rib {
   void release_if_gone(PeerId peer);
 
   std::uint32_t find_path(PrefixRef prefix, PeerId peer, std::uint32_t path_id) const;
-  void put(Family family, const Prefix& prefix, const PathEntry& path);
+  void put(Family family, const Prefix& prefix, const PathEntry& path, AttributeId received);
+  bool replace(PrefixRef prefix, std::uint32_t path, const PathEntry& by, AttributeId received);
   void remove(PrefixRef prefix, std::uint32_t path);
   void count(const PathEntry& path, Family family, std::ptrdiff_t change);
   Best best(PrefixRef prefix) const;
@@ -170,12 +175,13 @@ class Rib {
   void sweep(const Job& job, PrefixRef prefix, std::uint32_t path);
   void apply_rules(PrefixRef prefix, std::uint32_t path);
 
-  UpdateGroup& group_for(const ExportTarget& target);
+  void drop_if_empty(UpdateGroup& group);
+  const std::shared_ptr<UpdateGroup>& group_for(const ExportTarget& target);
   PeerOutput* output_of(PeerId peer) const;  // null where closed
 
   std::unique_ptr<RibTables> tables_;
   std::vector<Job> jobs_;
-  std::vector<std::unique_ptr<UpdateGroup>> groups_;
+  std::vector<std::shared_ptr<UpdateGroup>> groups_;
   std::vector<std::unique_ptr<PeerOutput>> outputs_;  // by PeerId
   Journal::CursorId fib_cursor_ = 0;
 

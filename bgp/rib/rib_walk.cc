@@ -74,7 +74,10 @@ void Rib::walk_adj_rib_in(PeerId peer, WalkCursor& cursor, std::size_t budget, T
                           std::vector<RouteRow>& out) const {
   walk(*tables_, cursor, budget, [&](PrefixRef prefix) {
     for_each_path(*tables_, prefix, [&](std::uint32_t path) {
-      if (tables_->paths[path].peer == peer) out.push_back(row_of(*tables_, prefix, path, now));
+      if (tables_->paths[path].peer != peer) return;
+      out.push_back(row_of(*tables_, prefix, path, now));
+      // As it came, before the import policy.
+      out.back().attributes = tables_->attributes.get(tables_->received(path));
     });
   });
 }
@@ -92,9 +95,8 @@ void Rib::walk_adj_rib_out(PeerId peer, WalkCursor& cursor, std::size_t budget, 
     RouteRow row;
     row.prefix = tables_->prefix(prefix);
     row.peer = sent.source;
-    row.attributes =
-        exported(tables_->attributes.get(sent.attributes), tables_->peers[sent.source.value].peer,
-                 prefix.family(), output->group->target(), tables_->identity);
+    row.attributes = as_sent(tables_->attributes.get(sent.attributes), tables_->peers[sent.source.value].peer,
+                             prefix.family(), output->group->target(), tables_->identity);
     row.best = true;
     // The age is that of the path, where it is still there.
     for_each_path(*tables_, prefix, [&](std::uint32_t path) {
@@ -130,7 +132,7 @@ std::vector<FibPath> Rib::multipath(const Prefix& prefix) const {
   std::ranges::sort(paths, [](const auto& a, const auto& b) { return compare_paths(a, b).order < 0; });
   for (const Candidate& c : paths) {
     const PathEntry& path = tables_->paths[c.path];
-    out.push_back({path.peer, tables_->attributes.next_hop(path.attributes)});
+    out.push_back({path.peer, tables_->attributes.next_hop(path.attributes), c.keys->discard});
   }
   return out;
 }

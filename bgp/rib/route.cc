@@ -15,7 +15,8 @@ std::string_view format(PeerKind kind) {
 std::string_view format(PathExclusion exclusion) {
   switch (exclusion) {
     case PathExclusion::kNone: return "used";
-    case PathExclusion::kImportRules: return "rejected by the import rules";
+    case PathExclusion::kImportRules: return "rejected by the import policy";
+    case PathExclusion::kNotAuthorised: return "the peer may not announce this prefix";
     case PathExclusion::kAsLoop: return "our AS is in AS_PATH";
     case PathExclusion::kOriginatorLoop: return "we are the originator";
     case PathExclusion::kClusterLoop: return "our cluster id is in CLUSTER_LIST";

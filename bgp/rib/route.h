@@ -15,6 +15,7 @@
 #include "towpath/bgp/config.h"
 #include "towpath/bgp/family.h"
 #include "towpath/bgp/path_attributes.h"
+#include "towpath/bgp/route_policy.h"
 
 namespace towpath::bgp {
 
@@ -38,7 +39,8 @@ std::string_view format(PeerKind kind);
 // needs no refresh from the peer.
 enum class PathExclusion : std::uint8_t {
   kNone,
-  kImportRules,     // the peer's import rules reject the prefix
+  kImportRules,     // the peer's import policy rejects the route
+  kNotAuthorised,   // the peer may not announce this prefix
   kAsLoop,          // our AS in AS_PATH (RFC 4271 section 9.1.2)
   kOriginatorLoop,  // ORIGINATOR_ID is our router id (RFC 4456 section 8)
   kClusterLoop,     // our cluster id in CLUSTER_LIST (RFC 4456 section 8)
@@ -68,7 +70,10 @@ struct RibPeer {
   IpAddress address;
   PeerKind kind = PeerKind::kExternal;
   RouterId router_id;  // from the peer's OPEN; 0 before the first session
-  ImportRules import_rules;
+  // What it does not accept is rejected, and without one everything is.
+  PolicyPtr import_policy;
+  // What it rejects the peer may not announce at all; nothing is changed by it.
+  PolicyPtr authorisation{};
 };
 
 // Who we are.
@@ -93,6 +98,7 @@ struct RibLimits {
 struct FibPath {
   PeerId peer;  // kLocalPeer: originated here, so there is no next hop to write
   NextHop next_hop;
+  bool discard = false;  // packets end here
   friend bool operator==(const FibPath&, const FibPath&) = default;
 };
 // "From now on": no best path means that no path is left. Applying one twice changes nothing.

@@ -61,6 +61,8 @@ struct RibTables {
   std::array<PrefixTable, kFamilyCount> prefixes{PrefixTable(Family::kIpv4Unicast),
                                                  PrefixTable(Family::kIpv6Unicast)};
   Pool<PathEntry> paths;
+  // By path: the attribute set as it was received, only where the import policy changed it.
+  SparseArray<AttributeId> changed_from;
   std::deque<PeerEntry> peers;  // by PeerId; addresses of elements hold
   Journal journal;
 
@@ -77,6 +79,20 @@ struct RibTables {
   Candidate candidate(std::uint32_t path) const {
     const PathEntry& p = paths[path];
     return {&attributes.keys(p.attributes), &peers[p.peer.value].peer, p.path_id, path};
+  }
+  AttributeId received(std::uint32_t path) const {
+    const AttributeId* changed = changed_from.find(path);
+    return changed != nullptr && *changed ? *changed : paths[path].attributes;
+  }
+  // Notes what a path was received with, where that is not what it is used with.
+  void keep_received(std::uint32_t path, AttributeId as_received) {
+    const AttributeId* known = changed_from.find(path);
+    const bool changed = as_received != paths[path].attributes;
+    if (!changed && known == nullptr) return;
+    AttributeId& entry = changed_from.at(path);
+    if (changed) attributes.ref(as_received);
+    if (entry) attributes.unref(entry);
+    entry = changed ? as_received : AttributeId{};
   }
   // All paths of the prefix that may be used.
   void candidates(PrefixRef p, std::vector<Candidate>& out) const {

@@ -34,17 +34,23 @@ UpdateGroup::~UpdateGroup() {
       if (entry.attributes) tables_.attributes.unref(entry.attributes);
     });
   }
+  retire();
+}
+
+void UpdateGroup::retire() {
+  if (std::exchange(retired_, true)) return;
   for (const QueuedBatch& queued : queue_) tables_.journal.remove_cursor(queued.position.cursor);
   tables_.journal.remove_cursor(reader_.cursor);
+  queue_.clear();
 }
 
 // --- members
 
 void UpdateGroup::join(PeerOutput& output) {
-  output.group = this;
-  members_.push_back(&output);
-  if (is_member_.size() <= output.peer.value) is_member_.resize(output.peer.value + 1U);
-  is_member_[output.peer.value] = true;
+  add_member(output);
+  for (const Family family : kAllFamilies) {
+    output.awaits_end_of_rib[index(family)] = target_.session.of(family).enabled;
+  }
   if (queue_begin_ == 0) {
     attach(output, 0);
     return;
@@ -52,19 +58,42 @@ void UpdateGroup::join(PeerOutput& output) {
   output.attached = false;
   output.solo = {};
   output.solo.cursor = tables_.journal.add_cursor();
-  for (const Family family : kAllFamilies) {
-    const bool enabled = target_.session.of(family).enabled;
-    output.solo.walk.wanted[index(family)] = output.solo.walk.end_of_rib[index(family)] = enabled;
-  }
+  output.solo.walk.wanted = output.solo.walk.end_of_rib = output.awaits_end_of_rib;
 }
 
 void UpdateGroup::leave(PeerOutput& output) {
   if (output.attached) detach(output);
   tables_.journal.remove_cursor(output.solo.cursor);
+  remove_member(output);
+  output.current.reset();
+}
+
+void UpdateGroup::take_over(PeerOutput& output, std::shared_ptr<UpdateGroup> from) {
+  // Its place in the journal stays: what is gone since then it has to be told. So does the batch that it has
+  // begun to read.
+  if (output.attached) from->detach(output);
+  from->remove_member(output);
+  add_member(output);
+  TableWalk& walk = output.solo.walk = {};
+  for (const Family family : kAllFamilies) {
+    walk.wanted[index(family)] = target_.session.of(family).enabled;
+    const bool coming = output.current != nullptr && output.current->end_of_rib[index(family)];
+    walk.end_of_rib[index(family)] = output.awaits_end_of_rib[index(family)] && !coming;
+  }
+  output.before.push_back(std::move(from));
+}
+
+void UpdateGroup::add_member(PeerOutput& output) {
+  output.group = this;
+  members_.push_back(&output);
+  if (is_member_.size() <= output.peer.value) is_member_.resize(output.peer.value + 1U);
+  is_member_[output.peer.value] = true;
+}
+
+void UpdateGroup::remove_member(PeerOutput& output) {
   std::erase(members_, &output);
   is_member_[output.peer.value] = false;
   output.group = nullptr;
-  output.current.reset();
 }
 
 void UpdateGroup::refresh(PeerOutput& output, Family family) {
@@ -153,12 +182,28 @@ bool UpdateGroup::read(RibReader& reader) {
 }
 
 // What the group is to be told of a prefix now.
-UpdateGroup::Sent UpdateGroup::evaluate(PrefixRef prefix) const {
+UpdateGroup::Sent UpdateGroup::evaluate(PrefixRef prefix) {
   const PathEntry* best = tables_.best(prefix);
   if (best == nullptr) return {};
+  if (target_.policy) return evaluate_by_policy(prefix, *best);
   const PeerKind source = tables_.peers[best->peer.value].peer.kind;
   if (!is_exportable(tables_.attributes.keys(best->attributes), source, prefix.family(), target_)) return {};
+  tables_.attributes.ref(best->attributes);
   return {best->attributes, best->peer};
+}
+
+UpdateGroup::Sent UpdateGroup::evaluate_by_policy(PrefixRef prefix, const PathEntry& best) {
+  const RibPeer& source = tables_.peers[best.peer.value].peer;
+  if (!target_.session.of(prefix.family()).enabled) return {};
+  if (!may_export(tables_.attributes.keys(best.attributes), source.kind, target_)) return {};
+  const auto attributes = exported_by_policy(tables_.prefix(prefix), tables_.attributes.get(best.attributes),
+                                             source, target_, tables_.identity);
+  if (!attributes) return {};
+  if (holds_sets_as_sent(target_)) {
+    return {tables_.attributes.intern(*attributes, attributes->next_hop), best.peer};
+  }
+  tables_.attributes.ref(best.attributes);
+  return {best.attributes, best.peer};
 }
 
 // --- formatting
@@ -195,12 +240,14 @@ void UpdateGroup::change(PrefixRef prefix) {
     clear(prefix);
     return;
   }
-  if (had && entry.attributes == now.attributes && entry.source == now.source) return;
+  if (had && entry.attributes == now.attributes && entry.source == now.source) {
+    tables_.attributes.unref(now.attributes);
+    return;
+  }
   builder_.announce(prefix, now.attributes, now.source, {Audience::Kind::kAllBut, now.source});
   if (had && entry.source != now.source && is_member(now.source)) {
     builder_.withdraw(prefix, {Audience::Kind::kOnly, now.source});
   }
-  tables_.attributes.ref(now.attributes);
   clear(prefix);
   entry.attributes = now.attributes;
   entry.source = now.source;
@@ -220,12 +267,13 @@ void UpdateGroup::format_solo(PeerOutput& output) {
   const bool walking = read(output.solo);
   for (const PrefixRef prefix : read_) {
     const Sent now = evaluate(prefix);
+    if (now.attributes) formatted_.push_back(now.attributes);
     if (now.attributes && now.source != output.peer) {
       builder_.announce(prefix, now.attributes, now.source, {});
       adj_out(prefix).told = true;
-    } else if (!walking) {
-      const AdjOut* known = adj_out_[index(prefix.family())].find(prefix.number());
-      if (known != nullptr && known->told) builder_.withdraw(prefix, {});
+    } else if ((!walking && told(prefix)) ||
+               std::ranges::any_of(output.before, [&](const auto& group) { return group->told(prefix); })) {
+      builder_.withdraw(prefix, {});
     }
   }
   for (const Family family : walked_) builder_.end_of_rib(family);
@@ -234,6 +282,13 @@ void UpdateGroup::format_solo(PeerOutput& output) {
   output.current = std::make_shared<const Batch>(builder_.finish(refused_));
   output.segment = output.offset = 0;
   refused_.clear();
+  for (const AttributeId attributes : formatted_) tables_.attributes.unref(attributes);
+  formatted_.clear();
+}
+
+bool UpdateGroup::told(PrefixRef prefix) const {
+  const AdjOut* known = adj_out_[index(prefix.family())].find(prefix.number());
+  return known != nullptr && known->told;
 }
 
 // --- handing out
@@ -285,7 +340,12 @@ std::size_t UpdateGroup::hand_out(PeerOutput& output, std::size_t max_bytes, std
       output.offset = 0;
     }
   }
-  if (output.segment == output.current->segments.size()) output.current.reset();
+  if (output.segment == output.current->segments.size()) {
+    for (const Family family : kAllFamilies) {
+      if (output.current->end_of_rib[index(family)]) output.awaits_end_of_rib[index(family)] = false;
+    }
+    output.current.reset();
+  }
   return bytes;
 }
 
@@ -299,6 +359,7 @@ bool UpdateGroup::next(PeerOutput& output, unsigned& slices) {
   if (!output.attached && !pending(output.solo) && !pending(reader_)) {
     tables_.journal.remove_cursor(output.solo.cursor);
     output.solo = {};
+    output.before.clear();
     attach(output, queue_end());
     return false;
   }

@@ -65,10 +65,12 @@ struct PeerOutput {
   std::shared_ptr<const Batch> current;
   std::size_t segment = 0;
   std::size_t offset = 0;  // in the segment
+  std::array<bool, kFamilyCount> awaits_end_of_rib{};
   // Attached: the number of the next batch of the queue. Otherwise the reader of its own.
   bool attached = false;
   std::uint64_t next_batch = 0;
   RibReader solo;
+  std::vector<std::shared_ptr<const UpdateGroup>> before;  // see UpdateGroup::take_over()
 };
 
 class UpdateGroup {
@@ -83,6 +85,11 @@ class UpdateGroup {
 
   void join(PeerOutput& output);
   void leave(PeerOutput& output);
+  // In place of join(), for a peer that `from` has told until now, in the same session: it gets all that is
+  // exportable, withdrawals for what it may have been told, and only the End-of-RIB that it has not had.
+  void take_over(PeerOutput& output, std::shared_ptr<UpdateGroup> from);
+  // The last member has left: reads no more. What was told can still be asked for.
+  void retire();
   // All routes of one family once more.
   void refresh(PeerOutput& output, Family family);
   // See Rib::pull().
@@ -90,7 +97,7 @@ class UpdateGroup {
   bool has_output(const PeerOutput& output) const;
 
   struct Sent {
-    AttributeId attributes;  // none: not sent. Before export
+    AttributeId attributes;  // none: not sent. As held: see as_sent() in export.h
     PeerId source;
   };
   Sent sent(PrefixRef prefix, PeerId reader) const;
@@ -113,8 +120,13 @@ class UpdateGroup {
   bool pending(const RibReader& reader) const;
   bool read(RibReader& reader);
   RibReader copy(const RibReader& reader);
-  Sent evaluate(PrefixRef prefix) const;
+  bool told(PrefixRef prefix) const;
+  // With a reference taken on the attributes.
+  Sent evaluate(PrefixRef prefix);
+  Sent evaluate_by_policy(PrefixRef prefix, const PathEntry& best);
 
+  void add_member(PeerOutput& output);
+  void remove_member(PeerOutput& output);
   void format_shared();
   void change(PrefixRef prefix);
   void clear(PrefixRef prefix);
@@ -148,11 +160,13 @@ class UpdateGroup {
   std::vector<PeerOutput*> members_;
   std::vector<bool> is_member_;  // by PeerId
   std::size_t attached_ = 0;
+  bool retired_ = false;
 
   // Scratch, emptied after use.
   std::vector<PrefixRef> read_;
   std::vector<Family> walked_;
   std::vector<PrefixRef> refused_;
+  std::vector<AttributeId> formatted_;  // by format_solo(), referenced
 };
 
 }  // namespace towpath::bgp

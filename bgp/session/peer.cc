@@ -19,7 +19,6 @@ constexpr std::size_t kQueuedKeepalives = 4096;
 // Of the octets of a wrong attribute that are shown.
 constexpr std::size_t kShownOctets = 32;
 constexpr unsigned kMessagesPerLookAtClock = 16;
-constexpr std::size_t kWalkBudget = 4096;
 
 TimePoint steady_now() {
   return std::chrono::steady_clock::now();
@@ -50,7 +49,8 @@ Peer::Peer(PeerContext& context, const LocalSpeaker& local, PeerConfig config)
       local_(local),
       config_(std::move(config)),
       fsm_(session_settings(local_, config_, context.restart), config_.passive, random_seed()),
-      id_(context.rib.add_peer({config_.address, peer_kind(local_, config_), {}, config_.import_rules})),
+      id_(context.rib.add_peer(
+          {config_.address, peer_kind(local_, config_), {}, config_.import_policy, config_.authorisation})),
       timer_(context.executor),
       restart_timer_(context.executor),
       since_(steady_now()) {}
@@ -85,14 +85,11 @@ void Peer::abandon(const std::optional<NotificationMessage>& notification) {
 void Peer::update(const PeerConfig& config) {
   const PeerConfig before = std::exchange(config_, config);
   refresh_settings();
-  if (before.import_rules != config_.import_rules) {
-    context_.rib.set_import_rules(id_, config_.import_rules);
-    context_.schedule();
-  }
-  if (!up_ || (before.export_scope == config_.export_scope && before.next_hop_self == config_.next_hop_self))
-    return;
-  if (config_.export_scope == ExportScope::kOwn) withdraw_learned();
-  open_output();
+  context_.rib.set_import_policy(id_, config_.import_policy, config_.authorisation);
+  context_.schedule();
+  if (!up_) return;
+  context_.rib.change_output(id_, export_target());
+  wake_output();
 }
 
 std::optional<NotificationMessage> Peer::accept(boost::asio::ip::tcp::socket& socket) {
@@ -362,6 +359,7 @@ ExportTarget Peer::export_target() const {
   ExportTarget target;
   target.kind = peer_kind(local_, config_);
   target.local_as = local_.as;
+  target.policy = config_.export_policy;
   target.scope = config_.export_scope;
   target.session = session_.parameters;
   const auto local = connections_[index(*up_)]->local_address();
@@ -374,25 +372,6 @@ ExportTarget Peer::export_target() const {
     if (address) target.next_hop_self[index(family)] = NextHop{*address, {}};
   }
   return target;
-}
-
-// The peer gets own routes only from now on. The new output starts from nothing and cannot know what the old
-// one said.
-void Peer::withdraw_learned() {
-  std::vector<RouteRow> rows;
-  for (WalkCursor cursor; !cursor.done;) {
-    context_.rib.walk_adj_rib_out(id_, cursor, kWalkBudget, steady_now(), rows);
-  }
-  for (Family family : kAllFamilies) {
-    scratch_.clear();
-    WithdrawPacker packer(family, session_.parameters, scratch_);
-    for (const RouteRow& row : rows) {
-      if (row.peer != kLocalPeer && unicast(row.prefix.family()) == family)
-        packer.add(row.prefix, row.path_id);
-    }
-    packer.finish();
-    connections_[index(*up_)]->send(scratch_);
-  }
 }
 
 // --- reports

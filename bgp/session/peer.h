@@ -108,7 +108,6 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   void report_state();
 
   void open_output();
-  void withdraw_learned();
   ExportTarget export_target() const;
   void keep_or_flush(RouteFate fate);
   void settle_stale_routes(const NegotiatedSession& session);

@@ -42,7 +42,9 @@ bool needs_new_session(const PeerConfig& before, const PeerConfig& after) {
   PeerConfig compared = before;
   compared.name = after.name;
   compared.connect_retry = after.connect_retry;
-  compared.import_rules = after.import_rules;
+  compared.import_policy = after.import_policy;
+  compared.authorisation = after.authorisation;
+  compared.export_policy = after.export_policy;
   compared.export_scope = after.export_scope;
   compared.next_hop_self = after.next_hop_self;
   return compared != after;

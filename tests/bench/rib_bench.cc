@@ -112,7 +112,7 @@ void run(const Options& o) {
   std::printf("%zu %s routes, %zu to an attribute set\n", o.routes, std::string(format(o.family)).c_str(),
               o.per_set);
   Rib rib({{65000}, {1}, {1}});
-  const ImportRules all{{Prefix::default_route(address_family(o.family)), 0, 128, RuleAction::kAccept}};
+  const PolicyPtr all({accept_prefixes("all", {{Prefix::default_route(address_family(o.family)), 0, 128}})});
   const PeerId source = rib.add_peer({*IpAddress::parse("192.0.2.9"), PeerKind::kExternal, {9}, all});
   std::vector<PeerId> receivers;
   for (std::size_t i = 0; i < o.peers; ++i) {

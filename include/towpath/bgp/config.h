@@ -16,6 +16,7 @@
 #include "towpath/base/ids.h"
 #include "towpath/base/prefix.h"
 #include "towpath/bgp/family.h"
+#include "towpath/bgp/route_policy.h"
 
 namespace towpath::bgp {
 
@@ -26,20 +27,6 @@ struct ListenAddress {
   std::uint16_t port = kBgpPort;
   friend auto operator<=>(const ListenAddress&, const ListenAddress&) = default;
 };
-
-enum class RuleAction : std::uint8_t { kAccept, kReject };
-
-// Matches a route whose prefix lies in `within` and whose length is in [min_length, max_length].
-struct PrefixRule {
-  Prefix within;
-  std::uint8_t min_length = 0;
-  std::uint8_t max_length = 128;
-  RuleAction action = RuleAction::kAccept;
-  friend auto operator<=>(const PrefixRule&, const PrefixRule&) = default;
-};
-
-// Rules are tried in order; the first match decides; what matches none is rejected.
-using ImportRules = std::vector<PrefixRule>;
 
 // What a peer is told: only what this host originates, or also what it learned from others (within BGP's own
 // rules).
@@ -61,8 +48,13 @@ struct PeerConfig {
   std::array<std::optional<IpAddress>, kFamilyCount> next_hop_self;
   std::uint8_t ttl = 0;                 // 0: 1 for eBGP, kernel default for iBGP; more for multihop eBGP
   bool route_reflector_client = false;  // RFC 4456; only for iBGP
-  ExportScope export_scope = ExportScope::kOwn;
-  ImportRules import_rules;  // resolved by the owner: the peer's own, or the global ones, then the pools
+  PolicyPtr export_policy;
+  ExportScope export_scope = ExportScope::kOwn;  // of what the export policy does not decide
+  // Resolved by the owner: the peer's own rules, or the global ones, then the pools. What it does not accept
+  // is rejected.
+  PolicyPtr import_policy;
+  // Rejects what the peer has no right to originate, whatever the import policy says.
+  PolicyPtr authorisation;
   friend auto operator<=>(const PeerConfig&, const PeerConfig&) = default;
 
   Family transport_family() const { return unicast(address.family()); }

@@ -109,6 +109,7 @@ struct PathAttributes {
   std::vector<LargeCommunity> large_communities;
   std::optional<AsNumber> only_to_customer;  // RFC 9234
   std::vector<UnknownAttribute> unknown;     // ascending by type
+  bool discard = false;  // packets end here (RFC 7999); set by route policy, never on the wire
 
   bool has(Community community) const;
   friend auto operator<=>(const PathAttributes&, const PathAttributes&) = default;

@@ -74,7 +74,8 @@ TEST(ParseConfig, ExampleShowsEveryKey) {
   const std::string zzz = "zzzzzzzz: 1";
   const auto errors =
       errors_of(minimal(zzz + "\nlisten: [{" + zzz + "}]\nimport: [{" + zzz + "}]\nkernel: {" + zzz +
-                        "}\nlog: {" + zzz + "}\npeers: [{" + zzz + ", next_hop: {" + zzz + "}}]\n"));
+                        "}\npolicies: {p: [{match: {" + zzz + ", as_path: {" + zzz + "}}, then: {" + zzz +
+                        "}}]}\nlog: {" + zzz + "}\npeers: [{" + zzz + ", next_hop: {" + zzz + "}}]\n"));
   const std::string example = slurp(TOWPATH_EXAMPLE_CONFIG);
   const std::string known_here = "known here: ";
   int sections = 0;
@@ -87,7 +88,7 @@ TEST(ParseConfig, ExampleShowsEveryKey) {
       EXPECT_THAT(example, testing::ContainsRegex("(^|\n)[ #-]*" + key + ":"));
     }
   }
-  EXPECT_EQ(sections, 7) << testing::PrintToString(errors);
+  EXPECT_EQ(sections, 10) << testing::PrintToString(errors);
 }
 
 // The line of the example without its "# ", if a key follows.
@@ -110,6 +111,7 @@ TEST(ParseConfig, ExampleIsValidWithItsCommentedKeysInForce) {
   for (std::string line; std::getline(lines, line);) {
     // Keys that the example shows empty first.
     if (line == "import: []") line = "import:";
+    if (line == "policies: {}") line = "policies:";
     text += uncommented(line) + "\n";
   }
   const AgentConfig config = parsed(text);
@@ -118,7 +120,8 @@ TEST(ParseConfig, ExampleIsValidWithItsCommentedKeysInForce) {
   EXPECT_EQ(config.speaker.peers[0].local_address->to_string(), "192.0.2.1");
   EXPECT_EQ(config.speaker.peers[0].next_hop_self[0]->to_string(), "192.0.2.1");
   EXPECT_EQ(config.speaker.peers[0].next_hop_self[1]->to_string(), "2001:db8::1");
-  ASSERT_EQ(config.speaker.peers[0].import_rules.size(), 2U) << "the peer's own rules: none, then the pools";
+  ASSERT_EQ(config.speaker.peers[0].import_policy->rules().size(), 1U)
+      << "the peer's own rules: none, then the pools";
 }
 
 TEST(ParseConfig, ImportRulesAreThePeersOwnOrTheGlobalOnesAndThenThePools) {
@@ -131,14 +134,20 @@ peers:
   - {name: own, address: 192.0.2.3, as: 1, import: [{prefix: "2001:db8::/32", min_length: 48, max_length: 64}]}
   - {name: none, address: 192.0.2.4, as: 1, import: []}
 )"));
-  const bgp::PrefixRule pool4{prefix("10.0.0.0/8"), 8, 32, bgp::RuleAction::kAccept};
-  const bgp::PrefixRule pool6{prefix("fd00::/16"), 16, 128, bgp::RuleAction::kAccept};
+  const auto rules = [](bgp::PrefixRange range, bgp::Verdict verdict) {
+    std::vector<bgp::RouteRule> list{
+        bgp::accept_prefixes("import[0]", {range}),
+        bgp::accept_prefixes("pools", {{prefix("10.0.0.0/8"), 8, 32}, {prefix("fd00::/16"), 16, 128}})};
+    list[0].verdict = verdict;
+    return list;
+  };
   ASSERT_EQ(config.speaker.peers.size(), 3U);
-  EXPECT_TRUE((config.speaker.peers[0].import_rules ==
-               bgp::ImportRules{{prefix("0.0.0.0/0"), 0, 0, bgp::RuleAction::kReject}, pool4, pool6}));
-  EXPECT_TRUE((config.speaker.peers[1].import_rules ==
-               bgp::ImportRules{{prefix("2001:db8::/32"), 48, 64, bgp::RuleAction::kAccept}, pool4, pool6}));
-  EXPECT_TRUE((config.speaker.peers[2].import_rules == bgp::ImportRules{pool4, pool6}));
+  EXPECT_EQ(config.speaker.peers[0].import_policy->rules(),
+            rules({prefix("0.0.0.0/0"), 0, 0}, bgp::Verdict::kReject));
+  EXPECT_EQ(config.speaker.peers[1].import_policy->rules(),
+            rules({prefix("2001:db8::/32"), 48, 64}, bgp::Verdict::kAccept));
+  ASSERT_EQ(config.speaker.peers[2].import_policy->rules().size(), 1U);
+  EXPECT_EQ(config.speaker.peers[2].import_policy->rules()[0].name, "pools");
 }
 
 TEST(ParseConfig, EveryPeerKeyIsTaken) {
@@ -218,6 +227,7 @@ const std::vector<Refused>& refused() {
       {"near miss", minimal("rooter_id: 1\n"), "t.yaml:4: rooter_id: unknown key; did you mean 'router_id'?"},
       {"far miss", minimal("colour: red\n"),
        "t.yaml:4: colour: unknown key; known here: node, router_id, as, cluster_id, listen, pools, blocks, "
+       "policies, "
        "import, peers, "
        "kernel, restart_deferral, state_dir, control_socket, log"},
       {"unknown in a peer", peer("hold-time: 9"),
@@ -342,7 +352,7 @@ const std::vector<Refused>& refused() {
        "(RFC 4456)"},
       {"export", peer("export: none"), "t.yaml:5: peers[0].export: value 'none': must be one of own, all"},
       {"peer's rule", peer("import: [{prefix: 10.0.0.0/8, min: 3}]"),
-       "t.yaml:5: peers[0].import[0].min: unknown key; known here: prefix, min_length, "
+       "t.yaml:5: peers[0].import[0].min: unknown key; known here: policy, match, then, prefix, min_length, "
        "max_length, action"},
       {"kernel no map", minimal("kernel: 254\n"),
        "t.yaml:4: kernel: value '254': must be a mapping (key: value)"},

@@ -55,9 +55,9 @@ RibIdentity identity() {
   return {{65000}, {0x0A000001}, {0x0A000001}, {address("192.0.2.1"), address("2001:db8::1")}};
 }
 
-ImportRules accept_all() {
-  return {{Prefix::default_route(AddressFamily::kIpv4), 0, 32, RuleAction::kAccept},
-          {Prefix::default_route(AddressFamily::kIpv6), 0, 128, RuleAction::kAccept}};
+PolicyPtr accept_all() {
+  return PolicyPtr({accept_prefixes("all", {{Prefix::default_route(AddressFamily::kIpv4), 0, 32},
+                                            {Prefix::default_route(AddressFamily::kIpv6), 0, 128}})});
 }
 
 RibPeer rib_peer(const std::string& text, PeerKind kind) {

@@ -21,7 +21,7 @@ SessionParameters session(PeerType type);
 // Everything is told, next hops are 192.0.2.1 and 2001:db8::1, the AS is 65000.
 ExportTarget target(PeerKind kind, ExportScope scope = ExportScope::kAll);
 RibIdentity identity();
-ImportRules accept_all();
+PolicyPtr accept_all();
 RibPeer rib_peer(const std::string& address, PeerKind kind);
 
 void announce(Rib& rib, PeerId peer, const std::string& prefix, const PathAttributes& attributes,

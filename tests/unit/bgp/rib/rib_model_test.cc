@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 
+#include "bgp/rib/export.h"
 #include "rib_fixture.h"
 
 namespace towpath::bgp {
@@ -26,6 +27,8 @@ struct ModelPeer {
   std::unique_ptr<Receiver> receiver;  // while the output is open
   unsigned pull_percent = 50;
 };
+
+constexpr Community kAdded{65000U << 16 | 77};
 
 struct Chosen {
   PeerId peer;
@@ -64,7 +67,7 @@ class Model {
     } else if (what < 71) {
       session_end();
     } else if (what < 72) {
-      change_rules();
+      pick(2) == 0 ? change_import() : change_export();
     } else if (what < 76) {
       open_or_close();
     } else if (what < 78) {
@@ -121,6 +124,7 @@ class Model {
     if (pick(2) == 0) a.med = pick(3);
     if (pick(8) == 0) a.communities = {pick(2) == 0 ? kNoExport : kNoAdvertise};
     if (pick(8) == 0) a.communities.push_back({65000U << 16 | pick(3)});
+    if (pick(16) == 0) a.communities.push_back(kGracefulShutdown);
     if (pick(16) == 0) a.unknown.push_back({0xC0, 200, {std::byte{7}}});
     if (is_internal(kind)) {
       a.local_pref = pick(4) == 0 ? 200 : 100;
@@ -203,17 +207,65 @@ class Model {
     }
   }
 
-  void change_rules() {
-    const PeerId peer = pick_peer();
-    ImportRules rules = accept_all();
-    if (pick(2) == 0) {
-      rules.insert(rules.begin(), {prefix("10.0.0.0/11"), 0, static_cast<std::uint8_t>(20 + pick(13)),
-                                   pick(2) == 0 ? RuleAction::kReject : RuleAction::kAccept});
-      rules.insert(rules.begin(), {prefix("2001:db8::/32"), 60, 100, RuleAction::kReject});
+  // At most one of these rules stands in front of one that accepts all.
+  struct Rules {
+    std::optional<PrefixRange> rejected;
+    std::optional<PrefixRange> changed;  // local preference 300, 65000:77 added, MED 9
+    bool accepts_rest = true;
+  };
+  Rules pick_rules() {
+    Rules rules;
+    const PrefixRange range =
+        pick(2) == 0 ? PrefixRange{prefix("10.0.0.0/11"), 0, static_cast<std::uint8_t>(20 + pick(13))}
+                     : PrefixRange{prefix("2001:db8::/32"), 60, 100};
+    if (pick(2) == 0) (pick(2) == 0 ? rules.rejected : rules.changed) = range;
+    rules.accepts_rest = pick(5) != 0;
+    return rules;
+  }
+  static PolicyPtr policy(const Rules& rules) {
+    std::vector<RouteRule> list;
+    if (rules.rejected) {
+      list.push_back(accept_prefixes("rejected", {*rules.rejected}));
+      list.back().verdict = Verdict::kReject;
     }
-    if (pick(5) == 0) rules.pop_back();
-    peers_[peer.value].peer.import_rules = rules;
-    rib_.set_import_rules(peer, rules);
+    if (rules.changed) {
+      list.push_back(accept_prefixes("changed", {*rules.changed}));
+      list.back().verdict.reset();
+      list.back().changes.local_pref = 300;
+      list.back().changes.med = 9;
+      list.back().changes.add_communities = {CommunityPattern::of(kAdded)};
+    }
+    if (rules.accepts_rest) list.push_back(accept_prefixes("rest", {}));
+    return PolicyPtr(list);
+  }
+  // The same in the plainest way. Nothing: no rule decides, or one rejects.
+  static bool passes(const Rules& rules, const Prefix& p, PathAttributes& a) {
+    if (rules.rejected && rules.rejected->contains(p)) return false;
+    if (rules.changed && rules.changed->contains(p)) {
+      a.local_pref = 300;
+      a.med = 9;
+      if (!a.has(kAdded)) a.communities.push_back(kAdded);
+    }
+    return rules.accepts_rest;
+  }
+
+  void change_import() {
+    const PeerId peer = pick_peer();
+    imports_[peer.value] = pick_rules();
+    rib_.set_import_policy(peer, policy(imports_[peer.value]), {});
+  }
+
+  void change_export() {
+    const PeerId peer = pick_peer();
+    ModelPeer& p = peers_[peer.value];
+    if (pick(3) == 0) {
+      exports_.erase(peer.value);
+      p.target.policy = {};
+    } else {
+      exports_[peer.value] = pick_rules();
+      p.target.policy = policy(exports_[peer.value]);
+    }
+    rib_.change_output(peer, p.target);
   }
 
   void open_or_close() {
@@ -254,12 +306,22 @@ class Model {
     if (std::count(a.cluster_list.begin(), a.cluster_list.end(), RouterId{0x0A000001}) != 0) return false;
     if (a.next_hop.address == address("192.0.2.1") || a.next_hop.address == address("2001:db8::1"))
       return false;
-    for (const PrefixRule& rule : peers_.at(peer).peer.import_rules) {
-      if (rule.within.contains(p) && rule.min_length <= p.length() && p.length() <= rule.max_length) {
-        return rule.action == RuleAction::kAccept;
-      }
-    }
-    return false;
+    PathAttributes changed = a;
+    return passes(imports(peer), p, changed);
+  }
+
+  Rules imports(std::uint16_t peer) const {
+    const auto rules = imports_.find(peer);
+    return rules == imports_.end() ? Rules{} : rules->second;
+  }
+
+  // As the import policy makes it.
+  PathAttributes imported(const RouteKey& key, PathAttributes a) const {
+    const std::uint16_t peer = std::get<1>(key);
+    if (peer == 0) return a;
+    passes(imports(peer), std::get<0>(key), a);
+    if (peers_.at(peer).peer.kind == PeerKind::kExternal && a.has(kGracefulShutdown)) a.local_pref = 0;
+    return a;
   }
 
   template <class F>
@@ -274,7 +336,8 @@ class Model {
     std::vector<Chosen> paths;
     for (auto it = routes_.lower_bound({p, 0, 0}); it != routes_.end() && std::get<0>(it->first) == p; ++it) {
       if (usable(it->first, it->second)) {
-        paths.push_back({{std::get<1>(it->first)}, std::get<2>(it->first), it->second.attributes});
+        paths.push_back(
+            {{std::get<1>(it->first)}, std::get<2>(it->first), imported(it->first, it->second.attributes)});
       }
     }
     const auto kind = [this](const Chosen& c) { return peers_.at(c.peer.value).peer.kind; };
@@ -300,9 +363,9 @@ class Model {
     return paths[0];
   }
 
-  std::optional<PathAttributes> told(PeerId peer, const Prefix& p) const {
+  std::optional<PathAttributes> told(PeerId peer, const Prefix& p, bool also_own = false) const {
     const auto chosen = best(p);
-    if (!chosen || chosen->peer == peer) return std::nullopt;
+    if (!chosen || (chosen->peer == peer && !also_own)) return std::nullopt;
     const ModelPeer& to = peers_.at(peer.value);
     const PeerKind from = peers_.at(chosen->peer.value).peer.kind;
     PathAttributes a = chosen->attributes;
@@ -313,7 +376,15 @@ class Model {
     const bool inside = is_internal(from) && is_internal(to.peer.kind);
     const bool reflected = inside && (from == PeerKind::kClient || to.peer.kind == PeerKind::kClient);
     if (inside && !reflected) return std::nullopt;
-    if (from != PeerKind::kLocal && !reflected && to.target.scope == ExportScope::kOwn) return std::nullopt;
+    const auto rules = exports_.find(peer.value);
+    bool med_set = false;
+    if (rules != exports_.end()) {
+      if (rules->second.rejected && rules->second.rejected->contains(p)) return std::nullopt;
+      med_set = rules->second.changed && rules->second.changed->contains(p);
+    }
+    const bool accepted = rules != exports_.end() && passes(rules->second, p, a);
+    const bool by_default = from == PeerKind::kLocal || reflected || to.target.scope == ExportScope::kAll;
+    if (!accepted && !by_default) return std::nullopt;
     const bool v4 = p.family() == AddressFamily::kIpv4;
     if (from == PeerKind::kLocal || to.peer.kind == PeerKind::kExternal) {
       a.next_hop = next_hop(v4 ? "192.0.2.1" : "2001:db8::1");
@@ -324,7 +395,7 @@ class Model {
       auto& numbers = a.as_path.segments[0].numbers;
       numbers.insert(numbers.begin(), AsNumber{65000});
       a.local_pref.reset();
-      if (from != PeerKind::kLocal) a.med.reset();
+      if (from != PeerKind::kLocal && !med_set) a.med.reset();
       a.originator_id.reset();
       a.cluster_list.clear();
     } else {
@@ -349,7 +420,17 @@ class Model {
     const std::set<Prefix> all = prefixes();
     EXPECT_EQ(rib_.prefix_count(Family::kIpv4Unicast) + rib_.prefix_count(Family::kIpv6Unicast), all.size());
     std::set<PathAttributes> sets;
-    for (const auto& [key, route] : routes_) sets.insert(route.attributes);
+    for (const auto& [key, route] : routes_) {
+      sets.insert(route.attributes);
+      if (usable(key, route)) sets.insert(imported(key, route.attributes));
+    }
+    // What an adj-rib-out holds as it is sent.
+    for (const auto& [id, peer] : peers_) {
+      if (!peer.receiver || !holds_sets_as_sent(peer.target)) continue;
+      for (const Prefix& p : all) {
+        if (const auto a = told({id}, p, true)) sets.insert(*a);
+      }
+    }
     EXPECT_EQ(rib_.attribute_set_count(), sets.size()) << "a reference was lost or kept";
     std::map<Prefix, FibPath> expected;
     for (const Prefix& p : all) {
@@ -385,7 +466,8 @@ class Model {
     for (const RouteRow& row : rows) {
       const auto it = routes_.find({row.prefix, row.peer.value, row.path_id});
       ASSERT_NE(it, routes_.end());
-      EXPECT_EQ(row.attributes, it->second.attributes);
+      EXPECT_EQ(row.attributes, usable(it->first, it->second) ? imported(it->first, it->second.attributes)
+                                                              : it->second.attributes);
       EXPECT_EQ(row.stale, it->second.stale);
       EXPECT_EQ(row.exclusion == PathExclusion::kNone, usable(it->first, it->second));
       const auto chosen = best(row.prefix);
@@ -423,6 +505,8 @@ class Model {
   std::map<std::uint16_t, ModelPeer> peers_;
   std::map<RouteKey, Route> routes_;
   std::map<Prefix, FibPath> fib_;
+  std::map<std::uint16_t, Rules> imports_;  // absent: all is accepted
+  std::map<std::uint16_t, Rules> exports_;  // absent: no policy
 };
 
 struct Case {

@@ -82,8 +82,10 @@ struct Excluded {
 };
 
 TEST_F(RibTest, WhatMayNotBeUsedIsKeptWithTheReason) {
-  rib_.set_import_rules(ext_, {{prefix("10.0.0.0/8"), 16, 24, RuleAction::kAccept},
-                               {prefix("2001:db8::/32"), 0, 128, RuleAction::kAccept}});
+  rib_.set_import_policy(
+      ext_,
+      PolicyPtr({accept_prefixes("", {{prefix("10.0.0.0/8"), 16, 24}, {prefix("2001:db8::/32"), 0, 128}})}),
+      {});
   PathAttributes looped = attributes({65001, 65000});
   PathAttributes ours = attributes({65001});
   ours.originator_id = identity().router_id;
@@ -123,24 +125,80 @@ TEST_F(RibTest, NewRulesNeedNoRefresh) {
   announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
   announce(rib_, ext_, "10.2.0.0/16", attributes({65000}));
   changes();
-  rib_.set_import_rules(ext_, {{prefix("11.0.0.0/8"), 0, 32, RuleAction::kAccept}});
+  rib_.set_import_policy(ext_, PolicyPtr({accept_prefixes("", {{prefix("11.0.0.0/8"), 0, 32}})}), {});
   run_to_end(rib_);
   EXPECT_FALSE(changes().at(0).best);
   EXPECT_EQ(only("10.1.0.0/16").exclusion, PathExclusion::kImportRules);
   EXPECT_EQ(only("10.2.0.0/16").exclusion, PathExclusion::kAsLoop) << "rules do not heal a loop";
-  rib_.set_import_rules(ext_, accept_all());
+  rib_.set_import_policy(ext_, accept_all(), {});
   run_to_end(rib_);
   EXPECT_TRUE(only("10.1.0.0/16").best);
   EXPECT_FALSE(only("10.2.0.0/16").best);
 }
 
-TEST_F(RibTest, TheFirstRuleThatMatchesDecides) {
-  rib_.set_import_rules(ext_, {{prefix("10.1.0.0/16"), 0, 32, RuleAction::kReject},
-                               {prefix("10.0.0.0/8"), 0, 32, RuleAction::kAccept}});
+TEST_F(RibTest, ThePolicyMayChangeWhatIsUsedAndTheAdjRibInKeepsWhatCame) {
+  RouteRule prefer = accept_prefixes("prefer", {{prefix("10.1.0.0/16"), 0, 32}});
+  prefer.changes.local_pref = 200;
+  prefer.changes.add_communities = {*CommunityPattern::parse_exact("65000:5")};
+  rib_.set_import_policy(ext_, PolicyPtr({prefer, accept_prefixes("rest", {})}), {});
   announce(rib_, ext_, "10.1.2.0/24", attributes({65001}));
   announce(rib_, ext_, "10.2.2.0/24", attributes({65001}));
-  EXPECT_FALSE(only("10.1.2.0/24").best);
-  EXPECT_TRUE(only("10.2.2.0/24").best);
+  EXPECT_EQ(only("10.1.2.0/24").attributes.local_pref, 200U);
+  EXPECT_FALSE(only("10.2.2.0/24").attributes.local_pref);
+  WalkCursor cursor;
+  std::vector<RouteRow> rows;
+  rib_.walk_adj_rib_in(ext_, cursor, 10, at_second(1001), rows);
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_FALSE(rows[0].attributes.local_pref);
+  EXPECT_TRUE(rows[0].attributes.communities.empty());
+  rib_.set_import_policy(ext_, accept_all(), {});
+  run_to_end(rib_);
+  EXPECT_FALSE(only("10.1.2.0/24").attributes.local_pref)
+      << "applied to what came, not to what was made of it";
+  EXPECT_EQ(rib_.attribute_set_count(), 1U);
+}
+
+TEST_F(RibTest, WhatAPeerMayNotOriginateIsNotUsedWhateverThePolicySays) {
+  RouteRule others = accept_prefixes("pools", {{prefix("10.64.0.0/16"), 16, 32}});
+  others.verdict = Verdict::kReject;
+  rib_.set_import_policy(ext_, accept_all(),
+                         PolicyPtr({accept_prefixes("blocks", {{prefix("10.64.1.0/24"), 24, 32}}), others}));
+  announce(rib_, ext_, "10.64.1.7/32", attributes({65001}));
+  announce(rib_, ext_, "10.64.2.7/32", attributes({65001}));
+  announce(rib_, ext_, "192.0.2.0/24", attributes({65001}));
+  EXPECT_TRUE(only("10.64.1.7/32").best);
+  EXPECT_EQ(only("10.64.2.7/32").exclusion, PathExclusion::kNotAuthorised);
+  EXPECT_TRUE(only("192.0.2.0/24").best) << "outside the pools it says nothing";
+}
+
+TEST_F(RibTest, APeerThatIsAboutToGoIsUsedLast) {
+  PathAttributes leaving = attributes({65001});
+  leaving.communities = {kGracefulShutdown};
+  announce(rib_, ext_, "10.1.0.0/16", leaving);
+  announce(rib_, int_, "10.1.0.0/16", attributes({65001, 65002}), "198.51.100.2");
+  const auto rows = rib_.find(prefix("10.1.0.0/16"), at_second(1001));
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0].peer, int_);
+  EXPECT_EQ(rows[1].attributes.local_pref, 0U) << "RFC 8326 section 4";
+  PathAttributes inside = attributes({});
+  inside.communities = {kGracefulShutdown};
+  announce(rib_, int_, "10.3.0.0/16", inside, "198.51.100.2");
+  EXPECT_FALSE(only("10.3.0.0/16").attributes.local_pref) << "inside the AS it was done at the border";
+}
+
+TEST_F(RibTest, ABlackholeReachesTheFibAsOne) {
+  RouteRule blackhole;
+  blackhole.match.communities = {CommunityPattern::of(kBlackholeCommunity)};
+  blackhole.verdict = Verdict::kBlackhole;
+  rib_.set_import_policy(ext_, PolicyPtr({blackhole, accept_prefixes("rest", {})}), {});
+  PathAttributes tagged = attributes({65001});
+  tagged.communities = {kBlackholeCommunity};
+  announce(rib_, ext_, "10.1.2.3/32", tagged);
+  announce(rib_, ext_, "10.1.2.4/32", attributes({65001}));
+  const auto all = changes();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_TRUE(all[0].best->discard);
+  EXPECT_FALSE(all[1].best->discard);
 }
 
 TEST_F(RibTest, StaleRoutesAreUsedUntilTheyAreSwept) {

@@ -23,7 +23,7 @@ TEST(PeerConfig, OnlyWhatTheSessionWasNegotiatedByNeedsANewOne) {
   for (const Case& c : std::initializer_list<Case>{
            {"name", [](PeerConfig& p) { p.name = "c"; }, false},
            {"connect_retry", [](PeerConfig& p) { p.connect_retry = std::chrono::seconds(7); }, false},
-           {"import", [](PeerConfig& p) { p.import_rules.push_back({}); }, false},
+           {"import", [](PeerConfig& p) { p.import_policy = PolicyPtr({RouteRule{}}); }, false},
            {"export", [](PeerConfig& p) { p.export_scope = ExportScope::kAll; }, false},
            {"next_hop", [](PeerConfig& p) { p.next_hop_self[0] = IpAddress::v4(1); }, false},
            {"as", [](PeerConfig& p) { p.as = AsNumber{65003}; }, true},

@@ -156,7 +156,7 @@ TEST_F(PeerFaults, ASessionOverIpv6CarriesBothFamilies) {
   peer.as = AsNumber{65002};
   peer.passive = true;
   peer.next_hop_self = {address("198.51.100.1"), address("2001:db8::1")};
-  peer.import_rules = {{prefix("0.0.0.0/0"), 0, 32, RuleAction::kAccept}};
+  peer.import_policy = PolicyPtr({accept_prefixes("", {{prefix("0.0.0.0/0"), 0, 32}})});
   subject->add_peer(peer);
   subject->apply();
   raw = std::make_unique<RawPeer>(loop, "::1");

@@ -60,16 +60,16 @@ TEST_F(Reconfiguration, ARemovedPeerIsToldAndItsRoutesGo) {
   EXPECT_EQ(a->speaker->peers().size(), 1U);
 }
 
-TEST_F(Reconfiguration, ImportRulesChangeWithinTheSession) {
-  auto& rules = a->peer_config("b").import_rules;
-  const auto all = rules;
-  rules = {{prefix("10.64.0.0/16"), 0, 32, RuleAction::kAccept}};
+TEST_F(Reconfiguration, TheImportPolicyChangesWithinTheSession) {
+  PolicyPtr& policy = a->peer_config("b").import_policy;
+  const PolicyPtr all = policy;
+  policy = PolicyPtr({accept_prefixes("", {{prefix("10.64.0.0/16"), 0, 32}})});
   a->apply();
   ASSERT_TRUE(run_until([&] { return !a->has("10.99.0.0/16"); }));
   EXPECT_TRUE(a->has("10.64.2.0/26"));
   EXPECT_EQ(a->status("b").prefixes_received, 2U);
   EXPECT_EQ(a->status("b").prefixes_accepted, 1U);
-  rules = all;
+  policy = all;
   a->apply();
   ASSERT_TRUE(run_until([&] { return a->has("10.99.0.0/16"); }));
   EXPECT_EQ(b->status("a").connections, 1U);

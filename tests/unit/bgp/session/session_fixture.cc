@@ -79,8 +79,7 @@ PeerConfig peer_of(const TestSpeaker& local, const TestSpeaker& remote, const ch
   // Loopback addresses are no next hops; these stand for the host's real ones.
   const auto host = static_cast<std::uint8_t>(local.config.router_id.value & 0xFF);
   peer.next_hop_self = {IpAddress::v4(0xC6336400U | host), address("2001:db8::").plus(host)};
-  peer.import_rules = {{prefix("0.0.0.0/0"), 0, 32, RuleAction::kAccept},
-                       {prefix("::/0"), 0, 128, RuleAction::kAccept}};
+  peer.import_policy = PolicyPtr({accept_prefixes("all", {})});
   return peer;
 }
 
@@ -193,8 +192,7 @@ void SessionTest::begin_raw_session(int receive_buffer) {
   peer.passive = true;
   peer.hold_time = 90s;
   peer.next_hop_self = {address("198.51.100.1"), address("2001:db8::1")};
-  peer.import_rules = {{prefix("0.0.0.0/0"), 0, 32, RuleAction::kAccept},
-                       {prefix("::/0"), 0, 128, RuleAction::kAccept}};
+  peer.import_policy = PolicyPtr({accept_prefixes("all", {})});
   peer.export_scope = ExportScope::kAll;
   subject->add_peer(peer);
   subject->apply();
