@@ -1,5 +1,6 @@
 """FRR's bgpd as a Daemon. Without zebra: no cell needs FRR's kernel routes, and so its next hops count as reachable."""
 
+import ipaddress
 import json
 
 from daemons.daemon import Daemon, Path
@@ -10,8 +11,14 @@ class Frr(Daemon):
 
     def _write_configuration(self):
         lines = [f"log file {self.directory / 'bgpd.log'} debugging", "debug bgp neighbor-events"]
-        for number, route in enumerate(self.announced):
-            lines.append(f"route-map own-{number} permit 10")
+        # One route-map for all routes with the same attributes.
+        maps = {}
+        for route in self.announced:
+            attributes = (route.communities, route.large_communities, route.med)
+            if attributes in maps:
+                continue
+            maps[attributes] = f"own-{len(maps)}"
+            lines.append(f"route-map {maps[attributes]} permit 10")
             if route.communities:
                 lines.append(f" set community {' '.join(route.communities)}")
             if route.large_communities:
@@ -20,7 +27,9 @@ class Frr(Daemon):
                 lines.append(f" set metric {route.med}")
         for command, family in (("ip", "ipv4"), ("ipv6", "ipv6")):
             inside = [one for one in self.transit if (":" in one) == (family == "ipv6")]
-            inside += [route.prefix for route in self.announced if route.family == family]
+            covering = [ipaddress.ip_network(one) for one in inside]
+            inside += [route.prefix for route in self.announced if route.family == family and
+                       not any(ipaddress.ip_network(route.prefix).subnet_of(one) for one in covering)]
             longest = 128 if family == "ipv6" else 32
             lines += [f"{command} prefix-list {family} permit {one}" +
                       (f" le {longest}" if not one.endswith(f"/{longest}") else "") for one in inside]
@@ -56,8 +65,8 @@ class Frr(Daemon):
                 add("passive")
         for family in ("ipv4", "ipv6"):
             lines.append(f" address-family {family} unicast")
-            lines += [f"  network {route.prefix} route-map own-{number}" for number, route in enumerate(self.announced)
-                      if route.family == family]
+            lines += [f"  network {route.prefix} route-map {maps[route.communities, route.large_communities, route.med]}"
+                      for route in self.announced if route.family == family]
             for one in self.neighbors:
                 if family not in one.families:
                     continue
@@ -75,7 +84,7 @@ class Frr(Daemon):
 
     def vtysh(self, *commands):
         words = [word for command in commands for word in ("-c", command)]
-        return run("vtysh", "--vty_socket", self.directory, "-d", "bgpd", *words, check=False)
+        return run("vtysh", "--vty_socket", self.directory, "-d", "bgpd", *words, check=False, timeout=30)
 
     def _json(self, command):
         try:
@@ -113,6 +122,19 @@ class Frr(Daemon):
                     if row.get("peer", {}).get("peerId") == remote:
                         paths.append(self._path(prefix, row))
         return paths
+
+    def count(self, name):
+        """How many routes of all families it has from the neighbour."""
+        remote, tables = self.neighbor(name).remote, self._json("show bgp summary json")
+        return sum(table.get("peers", {}).get(remote, {}).get("pfxRcd", 0) for table in tables.values()
+                   if isinstance(table, dict))
+
+    def path(self, name, prefix):
+        """The path of one prefix from the neighbour, or None."""
+        family = "ipv6" if ":" in prefix else "ipv4"
+        rows = self._json(f"show bgp {family} unicast {prefix} json").get("paths", [])
+        return next((self._path(prefix, row) for row in rows
+                     if row.get("peer", {}).get("peerId") == self.neighbor(name).remote), None)
 
     @staticmethod
     def _path(prefix, row):
