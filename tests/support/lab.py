@@ -549,7 +549,7 @@ class Capture:
         self.path = node.directory / f"capture-{time.monotonic_ns()}.pcap"
         log = node.directory / "tcpdump.log"
         log.unlink(missing_ok=True)
-        self.process = node.start(["tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-Z", "root", "-s", snaplen,
+        self.process = node.start(["tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-B", 16384, "-Z", "root", "-s", snaplen,
                                    "-w", self.path, *expression.split()], log=log)
         wait_until(lambda: "listening on" in self.process.log() or not self.process.running(), 10, "tcpdump listens")
         if not self.process.running():
