@@ -22,6 +22,14 @@ namespace asio = boost::asio;
 constexpr std::chrono::seconds kTick{1};
 constexpr std::uint64_t kTicksPerStoreCare = 60;
 
+// The global address, where there is one: it needs no interface beside it (RFC 2545 section 3). The kernel
+// finds the interface, or refuses a next hop that no link reaches; the route is pending then.
+std::vector<netlink::NextHop> next_hops(const bgp::RibDelta& change) {
+  std::vector<netlink::NextHop> hops{{.via = change.best->next_hop.address}};
+  for (const bgp::FibPath& path : change.others) hops.push_back({.via = path.next_hop.address});
+  return hops;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentConfig& config, Log& log,
@@ -243,9 +251,7 @@ void Agent::routes_changed(std::span<const bgp::RibDelta> changes) {
     if (change.best && change.best->discard) {
       dataplane_->routes().want_blackhole(change.prefix);
     } else if (change.best && change.best->peer != bgp::kLocalPeer) {
-      // The global address, where there is one: it needs no interface beside it (RFC 2545 section 3). The
-      // kernel finds the interface, or refuses a next hop that no link reaches; the route is pending then.
-      dataplane_->routes().want(change.prefix, {netlink::NextHop{.via = change.best->next_hop.address}});
+      dataplane_->routes().want(change.prefix, next_hops(change));
     } else {
       dataplane_->routes().unwant(change.prefix);
     }

@@ -18,6 +18,7 @@
 namespace towpath::agent {
 namespace {
 
+constexpr std::uint8_t kGreatestMultipath = 64;
 constexpr std::size_t kLargestFile = 16U << 20;  // bytes; thousands of peers fit in one
 
 constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevels{{{"debug", LogLevel::kDebug},
@@ -91,6 +92,20 @@ void read_kernel(const Value& value, KernelConfig& kernel) {
   section.finish();
 }
 
+// One number for both families, or one for each.
+void read_multipath(const Value& value, bgp::MultipathLimits& limits) {
+  const auto count = number_between<std::uint8_t>(1, kGreatestMultipath);
+  if (!value.node().IsMap()) {
+    std::uint8_t both = 1;
+    if (value.read(both, count)) limits.fill(both);
+    return;
+  }
+  Section section(value);
+  section.read("ipv4", limits[index(bgp::Family::kIpv4Unicast)], count);
+  section.read("ipv6", limits[index(bgp::Family::kIpv6Unicast)], count);
+  section.finish();
+}
+
 void read_log(const Value& value, LogConfig& log) {
   Section section(value);
   section.read("level", log.level, one_of(kLogLevels));
@@ -118,6 +133,7 @@ AgentConfig read_config(const Value& root) {
   rules.read_global_import(section.items("import"));
   config.speaker.peers = read_peers(section.items("peers"), config, rules);
   if (const auto kernel = section.get("kernel")) read_kernel(*kernel, config.kernel);
+  if (const auto multipath = section.get("multipath")) read_multipath(*multipath, config.speaker.multipath);
   section.read("restart_deferral", config.speaker.restart_deferral, seconds_between(0, 3600));
   section.read("state_dir", config.state_dir, parse_path);
   section.read("control_socket", config.control_socket, parse_socket_path);

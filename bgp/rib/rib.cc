@@ -247,10 +247,20 @@ void Rib::select(PrefixRef prefix, const Best& before) {
       }
     }
   }
-  if (best(prefix) != before) tables_->journal.record(prefix);
+  // With multipath any path may be one of those in use; the reader finds out.
+  const bool several = tables_->multipath[index(prefix.family())] > 1;
+  if (several || best(prefix) != before) tables_->journal.record(prefix);
 }
 
 // --- the FIB
+
+void Rib::set_multipath(const MultipathLimits& limits) {
+  for (const Family family : kAllFamilies) {
+    if (std::exchange(tables_->multipath[index(family)], limits[index(family)]) == limits[index(family)])
+      continue;
+    start({Job::Kind::kMultipath, kLocalPeer, family, {}, 0});
+  }
+}
 
 bool Rib::has_changes() const {
   return !tables_->journal.at_end(fib_cursor_);
@@ -262,13 +272,33 @@ bool Rib::read_changes(std::size_t budget, std::vector<RibDelta>& out) {
   for (const PrefixRef prefix : slice_) {
     RibDelta delta{tables_->prefix(prefix), {}};
     if (const PathEntry* path = tables_->best(prefix)) {
-      delta.best = FibPath{path->peer, tables_->attributes.next_hop(path->attributes),
-                           tables_->attributes.keys(path->attributes).discard};
+      delta.best = tables_->fib_path(*path);
+      const std::size_t limit = tables_->multipath[index(prefix.family())];
+      if (limit > 1 && path->next != kNoIndex) delta.others = equal_paths(prefix, *delta.best, limit - 1);
     }
     out.push_back(std::move(delta));
   }
   tables_->trim_journal();
   return has_changes();
+}
+
+// The paths beside `best` that differ from it by tie-breakers only, best first. Two peers that reflect one
+// route give it the same next hop: that is one path to the FIB.
+std::vector<FibPath> Rib::equal_paths(PrefixRef prefix, const FibPath& best, std::size_t limit) {
+  std::vector<FibPath> out;
+  if (best.peer == kLocalPeer || best.discard) return out;
+  tables_->candidates(prefix, candidates_);
+  eliminate(candidates_, DecisionRung::kRouterId);
+  // Only tie-breakers are left, so the pairwise order is the order of preference.
+  std::ranges::sort(candidates_,
+                    [](const Candidate& a, const Candidate& b) { return compare_paths(a, b).order < 0; });
+  for (const Candidate& candidate : candidates_) {
+    const FibPath path = tables_->fib_path(tables_->paths[candidate.path]);
+    const auto same = [&path](const FibPath& other) { return other.next_hop == path.next_hop; };
+    if (out.size() == limit) break;
+    if (!path.discard && !same(best) && std::ranges::none_of(out, same)) out.push_back(path);
+  }
+  return out;
 }
 
 // --- what peers are told

@@ -97,6 +97,8 @@ class Rib {
 
   // --- the FIB
 
+  // Prefixes with several paths are looked at again, in slices.
+  void set_multipath(const MultipathLimits& limits);
   // Appends at most `budget` changes of best paths since the last call, each prefix once with its present
   // state. True when more are waiting. Has to be called now and then, or the journal keeps one entry per
   // prefix.
@@ -136,8 +138,6 @@ class Rib {
                         std::vector<RouteRow>& out) const;
   // All paths of exactly this prefix, best first; empty where there is none.
   std::vector<RouteRow> find(const Prefix& prefix, TimePoint now) const;
-  // The paths that are as good as the best up to the last tie-breakers, best first: what ECMP may use.
-  std::vector<FibPath> multipath(const Prefix& prefix) const;
   // Which rung put the best path of the prefix before the one of `peer` with `path_id`; nothing where either
   // is missing, or the path is excluded or is itself the best.
   std::optional<DecisionRung> explain(const Prefix& prefix, PeerId peer, std::uint32_t path_id) const;
@@ -174,6 +174,7 @@ class Rib {
   void run_on(const Job& job, PrefixRef prefix);
   void sweep(const Job& job, PrefixRef prefix, std::uint32_t path);
   void apply_rules(PrefixRef prefix, std::uint32_t path);
+  std::vector<FibPath> equal_paths(PrefixRef prefix, const FibPath& best, std::size_t limit);
 
   void drop_if_empty(UpdateGroup& group);
   const std::shared_ptr<UpdateGroup>& group_for(const ExportTarget& target);

@@ -9,9 +9,9 @@
 namespace towpath::bgp {
 
 struct Rib::Job {
-  enum class Kind : std::uint8_t { kSweep, kImportRules };
+  enum class Kind : std::uint8_t { kSweep, kImportRules, kMultipath };
   Kind kind = Kind::kSweep;
-  PeerId peer;
+  PeerId peer;  // kMultipath: of no meaning
   Family family = Family::kIpv4Unicast;
   std::optional<Prefix> next;  // from the start where empty
   std::uint8_t epoch = 0;      // kSweep: what is older goes

@@ -119,24 +119,6 @@ std::vector<RouteRow> Rib::find(const Prefix& prefix, TimePoint now) const {
   return rows;
 }
 
-std::vector<FibPath> Rib::multipath(const Prefix& prefix) const {
-  std::vector<FibPath> out;
-  const Family family = unicast(prefix.family());
-  const std::uint32_t number = tables_->prefixes[index(family)].find(prefix);
-  if (number == kNoIndex) return out;
-  const PrefixRef ref = PrefixRef::make(family, number);
-  std::vector<Candidate> paths;
-  tables_->candidates(ref, paths);
-  eliminate(paths, DecisionRung::kRouterId);
-  // Only tie-breakers are left, so the pairwise order is the order of preference.
-  std::ranges::sort(paths, [](const auto& a, const auto& b) { return compare_paths(a, b).order < 0; });
-  for (const Candidate& c : paths) {
-    const PathEntry& path = tables_->paths[c.path];
-    out.push_back({path.peer, tables_->attributes.next_hop(path.attributes), c.keys->discard});
-  }
-  return out;
-}
-
 std::optional<DecisionRung> Rib::explain(const Prefix& prefix, PeerId peer, std::uint32_t path_id) const {
   const Family family = unicast(prefix.family());
   const std::uint32_t number = tables_->prefixes[index(family)].find(prefix);

@@ -61,6 +61,7 @@ bool Rib::work(std::size_t budget) {
 bool Rib::run(Job& job, std::size_t& budget) {
   auto& counters = peer_entry(job.peer).families[index(job.family)];
   const auto nothing_left = [&] {
+    if (job.kind == Job::Kind::kMultipath) return false;
     return job.kind == Job::Kind::kSweep ? counters.stale == 0 : counters.stale + counters.fresh == 0;
   };
   bool through = nothing_left();
@@ -88,6 +89,11 @@ bool Rib::run(Job& job, std::size_t& budget) {
 }
 
 void Rib::run_on(const Job& job, PrefixRef prefix) {
+  if (job.kind == Job::Kind::kMultipath) {
+    const std::uint32_t first = tables_->prefixes[index(job.family)].paths(prefix.number());
+    if (first != kNoIndex && tables_->paths[first].next != kNoIndex) tables_->journal.record(prefix);
+    return;
+  }
   // Each change may put the list in another order, so the peer's paths are collected first.
   peer_paths_.clear();
   std::uint32_t i = tables_->prefixes[index(job.family)].paths(prefix.number());

@@ -105,6 +105,9 @@ struct FibPath {
 struct RibDelta {
   Prefix prefix;
   std::optional<FibPath> best;
+  // Paths that are as good, with next hops that differ from the best one's and from each other; only where
+  // multipath is on.
+  std::vector<FibPath> others{};
 };
 
 struct PeerCounters {

@@ -57,6 +57,7 @@ struct RibTables {
 
   RibIdentity identity;
   const RibLimits limits;
+  MultipathLimits multipath{1, 1};
   AttributeTable attributes;
   std::array<PrefixTable, kFamilyCount> prefixes{PrefixTable(Family::kIpv4Unicast),
                                                  PrefixTable(Family::kIpv6Unicast)};
@@ -71,6 +72,9 @@ struct RibTables {
     const std::uint32_t first = prefixes[index(p.family())].paths(p.number());
     if (first == kNoIndex || paths[first].exclusion != PathExclusion::kNone) return nullptr;
     return &paths[first];
+  }
+  FibPath fib_path(const PathEntry& path) const {
+    return {path.peer, attributes.next_hop(path.attributes), attributes.keys(path.attributes).discard};
   }
   Prefix prefix(PrefixRef p) const { return prefixes[index(p.family())].prefix(p.number()); }
   bool is_stale(const PathEntry& path, Family family) const {

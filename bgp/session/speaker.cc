@@ -118,6 +118,7 @@ Status Speaker::Impl::configure(const SpeakerConfig& config) {
   const bool first = !std::exchange(configured_, true);
   if (first) started_ = steady_now();
   set_identity(config);
+  rib_.set_multipath(config.multipath);
   originate(config.originate);
   set_peers(config);
   config_ = config;
@@ -347,9 +348,6 @@ void Speaker::walk(RibView view, PeerId peer, WalkCursor& cursor, std::size_t bu
   }
 }
 
-std::vector<FibPath> Speaker::multipath(const Prefix& prefix) const {
-  return impl_->rib().multipath(prefix);
-}
 std::size_t Speaker::prefix_count(Family family) const {
   return impl_->rib().prefix_count(family);
 }

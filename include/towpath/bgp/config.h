@@ -60,6 +60,9 @@ struct PeerConfig {
   Family transport_family() const { return unicast(address.family()); }
 };
 
+// How many equally good paths of a prefix the FIB uses at most, for each family; 1: the best alone.
+using MultipathLimits = std::array<std::uint8_t, kFamilyCount>;
+
 struct SpeakerConfig {
   AsNumber as;
   RouterId router_id;
@@ -67,6 +70,7 @@ struct SpeakerConfig {
   std::vector<ListenAddress> listen;
   std::vector<PeerConfig> peers;
   std::vector<Prefix> originate;  // announced as long as they are listed
+  MultipathLimits multipath{1, 1};
   // How long a restarted speaker's owner waits for the peers' End-of-RIB before routes may be removed.
   std::chrono::seconds restart_deferral{30};
   friend auto operator<=>(const SpeakerConfig&, const SpeakerConfig&) = default;

@@ -6,9 +6,10 @@
 //   routes_changed() carries the best paths to whoever does.
 //
 // Reconfiguration
-//   Only what differs is touched. Own prefixes, import rules, connect retry and restart deferral take effect
-//   while sessions stay; export scope and next_hop_self resend routes within the session; any other change of
-//   a peer ends and restarts this peer's session alone. A change of AS, router id or cluster id restarts all.
+//   Only what differs is touched. Own prefixes, import rules, multipath, connect retry and restart deferral
+//   take effect while sessions stay; export scope and next_hop_self resend routes within the session; any
+//   other change of a peer ends and restarts this peer's session alone. A change of AS, router id or cluster
+//   id restarts all.
 //
 // Long work (a million routes, a session that goes away) is cut into slices of a few milliseconds on the
 // loop, so that keepalives and the owner's own work are not late. A peer that does not read holds up nobody
@@ -135,8 +136,6 @@ class Speaker {
   // first; sets cursor.done at the end. `peer` is not looked at for kLocRib.
   void walk(RibView view, PeerId peer, WalkCursor& cursor, std::size_t budget,
             std::vector<RouteRow>& out) const;
-  // The paths that are as good as the best one up to the last tie-breakers: what ECMP may use.
-  std::vector<FibPath> multipath(const Prefix& prefix) const;
   std::size_t prefix_count(Family family) const;
 
   // Where it listens, with the real port for a configured port 0. For tests and logs.

@@ -150,6 +150,13 @@ peers:
   EXPECT_EQ(config.speaker.peers[2].import_policy->rules()[0].name, "pools");
 }
 
+TEST(ParseConfig, MultipathForBothFamiliesOrEach) {
+  EXPECT_EQ(parsed(minimal("multipath: 8\n")).speaker.multipath, (bgp::MultipathLimits{8, 8}));
+  EXPECT_EQ(parsed(minimal("multipath: {ipv6: 2}\n")).speaker.multipath, (bgp::MultipathLimits{1, 2}));
+  EXPECT_THAT(errors_of(minimal("multipath: {ipv4: 65}\n")),
+              ElementsAre("t.yaml:4: multipath.ipv4: value '65': must be a number from 1 to 64"));
+}
+
 TEST(ParseConfig, EveryPeerKeyIsTaken) {
   const AgentConfig config = parsed(minimal(R"(
 peers:
@@ -229,7 +236,7 @@ const std::vector<Refused>& refused() {
        "t.yaml:4: colour: unknown key; known here: node, router_id, as, cluster_id, listen, pools, blocks, "
        "policies, "
        "import, peers, "
-       "kernel, restart_deferral, state_dir, control_socket, log"},
+       "kernel, multipath, restart_deferral, state_dir, control_socket, log"},
       {"unknown in a peer", peer("hold-time: 9"),
        "t.yaml:5: peers[0].hold-time: unknown key; did you mean 'hold_time'?"},
       {"key twice", minimal("as: 2\n"), "t.yaml:4: as: given twice, first on line 3"},

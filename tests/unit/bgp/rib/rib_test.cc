@@ -268,14 +268,62 @@ TEST_F(RibTest, OwnRoutesComeFirst) {
 }
 
 TEST_F(RibTest, MultipathEndsWhereTieBreakersBegin) {
+  rib_.set_multipath({8, 8});
   const PeerId ext2 = rib_.add_peer(rib_peer("10.0.0.7", PeerKind::kExternal));
   announce(rib_, ext2, "10.1.0.0/16", attributes({65002}), "198.51.100.7");
   announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
-  announce(rib_, int_, "10.1.0.0/16", attributes({65001}));
-  const auto paths = rib_.multipath(prefix("10.1.0.0/16"));
-  ASSERT_EQ(paths.size(), 2U) << "the internal one is worse by a rung before the tie-breakers";
-  EXPECT_EQ(paths[0].peer, ext_);
-  EXPECT_EQ(paths[1], (FibPath{ext2, next_hop("198.51.100.7")}));
+  announce(rib_, int_, "10.1.0.0/16", attributes({65001}), "198.51.100.9");
+  const auto all = changes();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].best->peer, ext_);
+  EXPECT_EQ(all[0].others, std::vector{(FibPath{ext2, next_hop("198.51.100.7")})})
+      << "the internal one is worse by a rung before the tie-breakers";
+}
+
+TEST_F(RibTest, MultipathFollowsEveryPathInUse) {
+  rib_.set_multipath({2, 2});
+  const PeerId ext2 = rib_.add_peer(rib_peer("10.0.0.7", PeerKind::kExternal));
+  const PeerId ext3 = rib_.add_peer(rib_peer("10.0.0.8", PeerKind::kExternal));
+  for (const char* p : {"10.1.0.0/16", "2001:db8:1::/48"}) {
+    SCOPED_TRACE(p);
+    const bool v4 = std::string_view(p).find(':') == std::string_view::npos;
+    const std::string first = v4 ? "198.51.100.1" : "2001:db8:9::1";
+    const std::string second = v4 ? "198.51.100.2" : "2001:db8:9::2";
+    const std::string third = v4 ? "198.51.100.3" : "2001:db8:9::3";
+    announce(rib_, ext_, p, attributes({65001}), first);
+    EXPECT_TRUE(changes().at(0).others.empty());
+    announce(rib_, ext2, p, attributes({65002}), first);
+    EXPECT_TRUE(changes().at(0).others.empty()) << "one next hop is one path";
+    announce(rib_, ext3, p, attributes({65003}), third);
+    EXPECT_EQ(changes().at(0).others.at(0).next_hop, next_hop(third));
+    announce(rib_, ext2, p, attributes({65002}), second);
+    const auto two = changes();
+    EXPECT_EQ(two.at(0).best->next_hop, next_hop(first)) << "the best stays";
+    ASSERT_EQ(two.at(0).others.size(), 1U) << "no more than configured";
+    EXPECT_EQ(two.at(0).others[0].next_hop, next_hop(second)) << "in the order of preference";
+    withdraw(rib_, ext2, p);
+    EXPECT_EQ(changes().at(0).others.at(0).next_hop, next_hop(third));
+    withdraw(rib_, ext3, p);
+    EXPECT_TRUE(changes().at(0).others.empty());
+  }
+}
+
+TEST_F(RibTest, MultipathCanBeSwitchedWhileRoutesAreThere) {
+  const PeerId ext2 = rib_.add_peer(rib_peer("10.0.0.7", PeerKind::kExternal));
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}));
+  announce(rib_, ext2, "10.1.0.0/16", attributes({65002}), "198.51.100.7");
+  announce(rib_, ext2, "10.2.0.0/16", attributes({65002}), "198.51.100.7");
+  EXPECT_TRUE(changes().at(0).others.empty());
+  rib_.set_multipath({4, 1});
+  run_to_end(rib_);
+  auto all = changes();
+  ASSERT_EQ(all.size(), 1U) << "a prefix with one path is as it was";
+  EXPECT_EQ(all[0].others.size(), 1U);
+  rib_.set_multipath({1, 1});
+  run_to_end(rib_);
+  all = changes();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_TRUE(all[0].others.empty());
 }
 
 TEST_F(RibTest, TwoPathsOfOnePeer) {
