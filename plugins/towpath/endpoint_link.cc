@@ -100,15 +100,43 @@ netlink::Route sandbox_route(const CniRoute& wanted, IfIndex device) {
   return route;
 }
 
-void add_sandbox_family(netlink::Batch& batch, const EndpointPlan& plan, AddressFamily family,
-                        IfIndex device) {
+// The request of a batch that adds a route of the plan.
+struct RouteRequest {
+  std::size_t index = 0;
+  CniRoute* route = nullptr;
+};
+using RouteRequests = std::vector<RouteRequest>;
+
+RouteRequests add_sandbox_family(netlink::Batch& batch, EndpointPlan& plan, AddressFamily family,
+                                 IfIndex device) {
+  RouteRequests requests;
+  if (!has_family(plan, family)) return requests;
   for (const IpAddress& address : plan.addresses) {
     if (address.family() == family) batch.add_address(device, InterfaceAddress::host(address));
   }
   batch.set_neighbour(device, next_hop_of(family), kHostMac);
-  for (const CniRoute& route : plan.routes) {
-    if (route.destination.family() == family) batch.add_route(sandbox_route(route, device));
+  for (CniRoute& route : plan.routes) {
+    if (route.destination.family() == family)
+      requests.push_back({batch.add_route(sandbox_route(route, device)), &route});
   }
+  return requests;
+}
+
+// A container with a second interface has most destinations, the default route above all, through the first
+// already. That one stays in use; ours stands behind it with a worse metric, unless a metric was asked for.
+Status stand_behind(const EndpointNamespaces& where, IfIndex device, const RouteRequests& requests,
+                    std::vector<netlink::Batch::Failure> failures) {
+  constexpr std::uint32_t kLaterInterface = 2048;  // IPv6 takes 1024 where no metric is given
+  netlink::Batch again(where.inside);
+  for (auto& failure : failures) {
+    const auto request = std::ranges::find(requests, failure.index, &RouteRequest::index);
+    const bool may_yield =
+        failure.error.kind == ErrorKind::kExists && request != requests.end() && !request->route->priority;
+    if (!may_yield) return std::unexpected(std::move(failure.error));
+    request->route->priority = kLaterInterface + static_cast<std::uint32_t>(device.value);
+    again.add_route(sandbox_route(*request->route, device));
+  }
+  return again.execute();
 }
 
 // A runtime may have switched IPv6 off in the sandbox (net.ipv6.conf.default.disable_ipv6); an address that
@@ -118,16 +146,21 @@ Status enable_ipv6(const netlink::Sandbox& sandbox, const std::string& ifname) {
   return sandbox.run_in([&]() -> Status { return netlink::write_sysctl(key, "0"); });
 }
 
-Status configure_sandbox(const EndpointNamespaces& where, const EndpointPlan& plan, IfIndex device) {
+Status configure_sandbox(const EndpointNamespaces& where, EndpointPlan& plan, IfIndex device) {
   netlink::Batch batch(where.inside);
   batch.set_link(device, {.up = true});
-  if (has_family(plan, AddressFamily::kIpv4)) add_sandbox_family(batch, plan, AddressFamily::kIpv4, device);
+  RouteRequests requests = add_sandbox_family(batch, plan, AddressFamily::kIpv4, device);
   const std::size_t first_ipv6 = batch.size();
-  if (has_family(plan, AddressFamily::kIpv6)) add_sandbox_family(batch, plan, AddressFamily::kIpv6, device);
+  const RouteRequests ipv6_requests = add_sandbox_family(batch, plan, AddressFamily::kIpv6, device);
+  requests.insert(requests.end(), ipv6_requests.begin(), ipv6_requests.end());
   TOWPATH_TRY(auto failures, batch.execute_all());
   if (failures.empty()) return {};
-  const bool ipv6_is_off = failures.front().index >= first_ipv6 && failures.front().error.sys_errno == EACCES;
-  if (!ipv6_is_off) return std::unexpected(std::move(failures.front().error));
+  const auto is_ipv6 = [&](const netlink::Batch::Failure& failure) { return failure.index >= first_ipv6; };
+  const auto first = std::ranges::find_if(failures, is_ipv6);
+  const bool ipv6_is_off = first != failures.end() && first->error.sys_errno == EACCES;
+  if (!ipv6_is_off) return stand_behind(where, device, requests, std::move(failures));
+  std::erase_if(failures, is_ipv6);
+  TOWPATH_TRY_STATUS(stand_behind(where, device, requests, std::move(failures)));
   TOWPATH_TRY_STATUS(enable_ipv6(where.sandbox, plan.attachment.ifname));
   // Of the first attempt the neighbour and the routes may have succeeded or not; begin again from nothing of
   // them.
@@ -138,8 +171,9 @@ Status configure_sandbox(const EndpointNamespaces& where, const EndpointPlan& pl
   }
   TOWPATH_TRY_STATUS(clear.execute_all());
   netlink::Batch again(where.inside);
-  add_sandbox_family(again, plan, AddressFamily::kIpv6, device);
-  return again.execute();
+  requests = add_sandbox_family(again, plan, AddressFamily::kIpv6, device);
+  TOWPATH_TRY(failures, again.execute_all());
+  return stand_behind(where, device, requests, std::move(failures));
 }
 
 Status configure_host(const EndpointNamespaces& where, const EndpointPlan& plan, IfIndex device) {
@@ -207,7 +241,7 @@ IpAddress next_hop_of(AddressFamily family) {
   return family == AddressFamily::kIpv4 ? kNextHop4 : kNextHop6;
 }
 
-CniStatus make_endpoint(const EndpointNamespaces& where, const EndpointPlan& plan, Rollback& rollback) {
+CniStatus make_endpoint(const EndpointNamespaces& where, EndpointPlan& plan, Rollback& rollback) {
   TOWPATH_TRY(const netlink::VethPair pair, make_pair_of_links(where, plan));
   rollback.push([&host = where.host, index = pair.host] {
     netlink::Batch batch(host);

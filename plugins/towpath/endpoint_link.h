@@ -57,8 +57,10 @@ struct EndpointNamespaces {
   netlink::NetlinkSocket& inside;  // a socket in the sandbox
 };
 
-// Makes everything. What was made is on `rollback`, also when a later step fails.
-CniStatus make_endpoint(const EndpointNamespaces& where, const EndpointPlan& plan, Rollback& rollback);
+// Makes everything. What was made is on `rollback`, also when a later step fails. A route that the sandbox
+// has through an earlier interface, and for which no metric was asked, gets a worse one in the plan and
+// stands behind it.
+CniStatus make_endpoint(const EndpointNamespaces& where, EndpointPlan& plan, Rollback& rollback);
 
 // Removes the pair and the ifb (endpoint_shaping.h); not being there is fine. An interface of that name that
 // is not this attachment's is left alone. `shaped`: there may be an ifb to look for.

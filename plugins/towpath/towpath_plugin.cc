@@ -135,13 +135,13 @@ CniExpected<CniResult> add(const CniRequest& request) {
   record.bandwidth = asked.bandwidth;
   record.host_ifname = host_ifname(record.attachment);
   record.mac = asked.mac.value_or(MacAddress::random());
-  const EndpointPlan plan{.attachment = record.attachment,
-                          .host_ifname = record.host_ifname,
-                          .mac = record.mac,
-                          .mtu = record.mtu,
-                          .addresses = record.addresses,
-                          .routes = plan_routes(from_ipam.routes, record.addresses),
-                          .bandwidth = record.bandwidth};
+  EndpointPlan plan{.attachment = record.attachment,
+                    .host_ifname = record.host_ifname,
+                    .mac = record.mac,
+                    .mtu = record.mtu,
+                    .addresses = record.addresses,
+                    .routes = plan_routes(from_ipam.routes, record.addresses),
+                    .bandwidth = record.bandwidth};
   TOWPATH_CNI_TRY_STATUS(netlink::enable_forwarding());
   TOWPATH_TRY_STATUS(make_endpoint({host, sandbox, inside}, plan, rollback));
 

@@ -57,7 +57,6 @@ def towpath_with_host_local(ranges):
 
 
 OURS = {
-    "ADD-06": "a second interface of one container fails: the default route through the first is there already",
     "CHECK-17": "the host's permanent neighbour keeps the first MAC, so a chain with tuning and 'mac' cuts the container off",
 }
 
