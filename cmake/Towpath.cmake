@@ -15,7 +15,8 @@ target_compile_options(towpath_options INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror -fno-strict-aliasing
   $<$<CXX_COMPILER_ID:GNU>:-fcoroutines -fpch-preprocess>
   # g++ 12 finds overlaps and overruns in std::string's own code, now and then and wrongly (GCC bugs 105329, 105651).
-  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict -Wno-array-bounds>)
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict -Wno-array-bounds -Wno-stringop-overflow
+  -Wno-stringop-overread>)
 target_compile_definitions(towpath_options INTERFACE TOWPATH_VERSION="${PROJECT_VERSION}")
 if(TOWPATH_SANITIZE)
   target_compile_options(towpath_options INTERFACE -fsanitize=${TOWPATH_SANITIZE} -fno-omit-frame-pointer
