@@ -79,15 +79,16 @@ TEST_F(RollbackTest, TheHostRouteIsThere) {
   }
 }
 
-TEST_F(RollbackTest, TheSandboxHasADefaultRoute) {
+TEST_F(RollbackTest, TheSandboxHasARouteOfTheMetricThatWasAskedFor) {
   const NetworkNamespace sandbox;
   sandbox.run([] {
-    ASSERT_EQ(
-        std::system(
-            "ip link add x0 type veth peer name x1 && ip link set x0 up && ip route add default dev x0"),
-        0);
+    ASSERT_EQ(std::system("ip link add x0 type veth peer name x1 && ip link set x0 up && "
+                          "ip route add default dev x0 metric 7"),
+              0);
   });
-  expect_refused(add("a", sandbox), 5, "0.0.0.0/0");
+  const std::string routes =
+      R"({"ipam":{"type":"towpath-ipam","blocks":["10.9.0.0/24"],"routes":[{"dst":"0.0.0.0/0","priority":7}]}})";
+  expect_refused(add("a", sandbox, routes), 5, "0.0.0.0/0");
   expect_nothing_left();
   EXPECT_FALSE(has_link(sandbox, "eth0"));
 }
