@@ -64,14 +64,14 @@ OURS = {
 def after_ptp(ranges):
     return {"cniVersion": "1.0.0", "name": "golden", "plugins": [
         {"type": "ptp", "ipam": host_local(ranges)},
-        {"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.accept_redirects": "0"}}]}
+        {"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}}]}
 
 
 def towpath_in_chain(ranges):
     plugin = towpath(ranges)
     return {"cniVersion": "1.0.0", "name": "golden", "plugins": [
         {key: plugin[key] for key in ("type", "stateDir", "mtu", "ipam")},
-        {"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.accept_redirects": "0"}},
+        {"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}},
         {"type": "portmap", "capabilities": {"portMappings": True}}]}
 
 

@@ -368,6 +368,8 @@ class Call:
 
     def make_links(self, addresses):
         host, mtu = self.host_link, self.config.get("mtu", 1500)
+        # The kernel takes a sandbox apart after its last user left, so the link of one that vanished may still be there.
+        ip(f"link delete {host}", check=False)
         ip(f"link add {host} address {HOST_MAC} mtu {mtu} type veth peer name {self.ifname} mtu {mtu} netns {self.netns}")
         inside = [] if not keeps("ADD-02") else [f"link set {self.ifname} up"]
         outside = [f"link set {host} up"]
