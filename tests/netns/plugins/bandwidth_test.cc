@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "plugins/towpath/endpoint_shaping.h"
@@ -111,6 +112,17 @@ double stream_rate(const NetworkNamespace& receiver_at, const NetworkNamespace& 
   return rate;
 }
 
+// A busy machine can hold up one stream's sender or receiver, but a bucket of another rate shows every time.
+void expect_rate(double wanted, const NetworkNamespace& receiver_at, const NetworkNamespace& sender_at,
+                 const std::string& address) {
+  double measured = 0;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    measured = stream_rate(receiver_at, sender_at, address, static_cast<std::size_t>(wanted / 8));
+    if (std::abs(measured - wanted) <= wanted / 10) return;
+  }
+  ADD_FAILURE() << measured << " bit/s to " << address << ", not " << wanted;
+}
+
 TEST_F(BandwidthTest, TrafficKeepsTheRateBothWays) {
   const NetworkNamespace sandbox;
   const PluginAnswer added = add("a", sandbox, kBothWays);
@@ -124,11 +136,8 @@ TEST_F(BandwidthTest, TrafficKeepsTheRateBothWays) {
         0);
   });
   for (const std::size_t family : {0U, 1U}) {
-    const double to_container = stream_rate(sandbox, *other_, address_of(added, family), 3'000'000);
-    EXPECT_NEAR(to_container, 24e6, 2.4e6) << "IPv" << (family == 0 ? 4 : 6);
-    const double from_container =
-        stream_rate(*other_, sandbox, family == 0 ? "192.0.2.2" : "2001:db8::2", 2'000'000);
-    EXPECT_NEAR(from_container, 16e6, 1.6e6) << "IPv" << (family == 0 ? 4 : 6);
+    expect_rate(24e6, sandbox, *other_, address_of(added, family));
+    expect_rate(16e6, *other_, sandbox, family == 0 ? "192.0.2.2" : "2001:db8::2");
   }
 }
 
