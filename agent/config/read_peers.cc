@@ -10,6 +10,8 @@
 
 #include "agent/config/scalars.h"
 #include "towpath/bgp/family.h"
+#include "towpath/bgp/peer_as.h"
+#include "towpath/bgp/role.h"
 
 namespace towpath::agent {
 namespace {
@@ -30,6 +32,27 @@ Result<std::chrono::seconds> parse_hold_time(std::string_view text) {
     return fail(ErrorKind::kInvalid, "must be 0 or at least 3 seconds (RFC 4271 section 4.2)");
   }
   return std::chrono::seconds(seconds);
+}
+
+constexpr std::array<std::pair<std::string_view, bgp::Role>, 5> kRoles{
+    {{"provider", bgp::Role::kProvider},
+     {"rs", bgp::Role::kRouteServer},
+     {"rs-client", bgp::Role::kRouteServerClient},
+     {"customer", bgp::Role::kCustomer},
+     {"peer", bgp::Role::kPeer}}};
+
+Result<bgp::PeerAs> parse_peer_as(std::string_view text) {
+  if (text == "internal") return bgp::PeerAs::internal();
+  if (text == "external") return bgp::PeerAs::external();
+  TOWPATH_TRY(const AsNumber as, AsNumber::parse(text));
+  return bgp::PeerAs(as);
+}
+
+// RFC 9003 section 2: at most 255 octets; peers that know RFC 8203 alone take 128.
+Result<std::string> parse_shutdown_text(std::string_view text) {
+  if (text.size() > 128)
+    return fail(ErrorKind::kInvalid, "must have at most 128 octets (RFC 8203 section 2)");
+  return std::string(text);
 }
 
 void read_families(const Value& list, PeerConfig& peer) {
@@ -89,24 +112,81 @@ std::vector<Prefix> read_peer_blocks(const Value& list, const std::vector<Prefix
   return blocks;
 }
 
+void read_local_as(const Value& value, const AgentConfig& config, PeerConfig& peer) {
+  Section section(value);
+  bgp::LocalAs local;
+  const auto as = section.require("as");
+  const bool known = as && as->read(local.as, AsNumber::parse);
+  section.read("no_prepend", local.no_prepend, parse_bool);
+  section.read("replace_as", local.replace_as, parse_bool);
+  section.finish();
+  if (!known) return;
+  if (local.as == config.speaker.as) {
+    as->refuse("is our own AS anyway");
+  } else if (peer.as.is_internal(config.speaker.as) || peer.as == bgp::PeerAs(local.as)) {
+    value.refuse(
+        fmt::format("is for peers in another AS (RFC 7705), this one is in AS {}", peer.as.to_string()));
+  } else {
+    peer.local_as = local;
+  }
+}
+
+void read_role(const Value& value, const AgentConfig& config, PeerConfig& peer) {
+  bgp::Role role{};
+  if (!value.read(role, one_of(kRoles))) return;
+  if (peer.as.is_internal(config.speaker.as)) {
+    value.refuse("is for peers in another AS (RFC 9234 section 4.1)");
+  } else {
+    peer.role = role;
+  }
+}
+
+void read_hop_limits(Section& section, PeerConfig& peer) {
+  section.read("ttl", peer.ttl, number_between<std::uint8_t>(0, 255));
+  const auto security = section.get("ttl_security");
+  if (!security || !security->read(peer.ttl_security, number_between<std::uint8_t>(0, 254))) return;
+  if (peer.ttl != 0 && peer.ttl_security != 0) {
+    security->refuse("sends every packet with TTL 255 (RFC 5082); leave out ttl");
+  }
+}
+
+void read_send_hold_time(const Value& value, PeerConfig& peer) {
+  if (!value.read(peer.send_hold_time, seconds_between(0, 65535))) return;
+  if (peer.send_hold_time.count() != 0 && peer.send_hold_time <= peer.hold_time) {
+    value.refuse(
+        fmt::format("must be 0 or more than hold_time, {} (RFC 9687 section 5)", peer.hold_time.count()));
+  }
+}
+
 // Everything about one peer that can be judged without the others.
 PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& rules) {
   Section section(item);
   PeerConfig peer;
   section.read_required("name", peer.name, parse_name);
   section.read_required("address", peer.address, parse_session_address);
-  section.read_required("as", peer.as, AsNumber::parse);
+  section.read_required("as", peer.as, parse_peer_as);
+  if (const auto local = section.get("local_as")) read_local_as(*local, config, peer);
   section.read("port", peer.port, port());
   section.read("passive", peer.passive, parse_bool);
   section.read("hold_time", peer.hold_time, parse_hold_time);
   section.read("connect_retry", peer.connect_retry, seconds_between(1, 65535));
-  section.read("ttl", peer.ttl, number_between<std::uint8_t>(0, 255));
+  if (const auto send = section.get("send_hold_time")) read_send_hold_time(*send, peer);
+  read_hop_limits(section, peer);
+  section.read("extended_messages", peer.extended_messages, parse_bool);
+  section.read("extended_next_hop", peer.extended_next_hop, parse_bool);
+  section.read("restart_time", peer.restart_time, seconds_between(0, 4095));
+  if (const auto role = section.get("role")) read_role(*role, config, peer);
+  section.read("role_strict", peer.role_strict, parse_bool);
+  if (const auto shutdown = section.get("shutdown")) {
+    std::string text;
+    if (shutdown->read(text, parse_shutdown_text)) peer.shutdown = text;
+  }
   if (const auto families = section.get("families")) read_families(*families, peer);
   if (const auto next_hop = section.get("next_hop")) read_next_hops(*next_hop, peer);
   if (const auto local = section.get("local_address")) read_local_address(*local, peer);
   if (const auto client = section.get("route_reflector_client")) {
     client->read(peer.route_reflector_client, parse_bool);
-    if (peer.route_reflector_client && peer.as != config.speaker.as) {
+    if (peer.route_reflector_client && !peer.as.is_internal(config.speaker.as)) {
       client->refuse(fmt::format("is for peers in our AS {}, this one is in AS {} (RFC 4456)",
                                  config.speaker.as.to_string(), peer.as.to_string()));
     }

@@ -95,6 +95,8 @@ class PeerFsm {
   std::optional<TimePoint> next_deadline() const;
   // SessionFsm::heard().
   void heard(Slot slot, TimePoint when) { fsm(slot).heard(when); }
+  // SessionFsm::sent().
+  void sent(Slot slot, TimePoint when) { fsm(slot).sent(when); }
 
   // Counts from the next OPEN on.
   void set_settings(SessionSettings settings);

@@ -6,15 +6,10 @@
 namespace towpath::bgp {
 
 std::string_view format(EndCause cause) {
-  static constexpr std::array<std::string_view, 8> kNames{
-      "stopped",
-      "connect failed",
-      "connection lost",
-      "hold time expired",
-      "NOTIFICATION received",
-      "protocol error",
-      "connection collision",
-      "superseded by a new connection of the peer",
+  static constexpr std::array<std::string_view, 9> kNames{
+      "stopped",           "connect failed",         "connection lost",
+      "hold time expired", "send hold time expired", "NOTIFICATION received",
+      "protocol error",    "connection collision",   "superseded by a new connection of the peer",
   };
   return kNames[static_cast<std::size_t>(cause)];
 }

@@ -23,8 +23,13 @@ struct NegotiatedSession {
   RouterId peer_id;
   std::chrono::seconds hold_time{0};  // the smaller of both; 0: neither keepalives nor a hold timer
   bool route_refresh = false;         // the peer takes ROUTE-REFRESH
-  // As the peer announced it.
+  // Both sides mark where the answer to a ROUTE-REFRESH begins and ends (RFC 7313).
+  bool enhanced_route_refresh = false;
+  // As the peer announced them.
   std::optional<GracefulRestart> graceful_restart;
+  std::optional<LongLivedGracefulRestart> long_lived_graceful_restart;
+  // Both sides keep routes over a NOTIFICATION that is no Hard Reset (RFC 8538 section 4).
+  bool keeps_routes_over_notification = false;
 
   // RFC 4271 section 10: a third of the hold time.
   std::chrono::milliseconds keepalive_time() const { return std::chrono::milliseconds(hold_time) / 3; }
@@ -36,6 +41,7 @@ enum class EndCause : std::uint8_t {
   kConnectFailed,         // no TCP connection came about
   kConnectionLost,        // the TCP connection ended
   kHoldTimeExpired,       // the peer was silent
+  kSendHoldTimeExpired,   // the peer took nothing of what we sent
   kNotificationReceived,  // the peer ended it
   kProtocolError,         // the peer broke the protocol, we ended it
   kCollision,             // another connection with this peer was kept

@@ -12,6 +12,7 @@ std::string_view format(EventKind kind) {
       "ConnectRetryTimerExpires",
       "HoldTimerExpires",
       "KeepaliveTimerExpires",
+      "SendHoldTimerExpires",
       "TcpConnected",
       "TcpConnectionFails",
       "OpenReceived",

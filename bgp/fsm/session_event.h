@@ -28,6 +28,7 @@ struct Stop {
 struct ConnectRetryTimerExpires {};  // 9
 struct HoldTimerExpires {};          // 10
 struct KeepaliveTimerExpires {};     // 11
+struct SendHoldTimerExpires {};      // 29, RFC 9687
 struct TcpConnected {};              // 16, 17
 struct TcpConnectionFails {};        // 18
 struct OpenReceived {                // 19
@@ -52,8 +53,9 @@ struct Superseded {};
 
 using SessionEvent =
     std::variant<Start, StartPassive, Stop, ConnectRetryTimerExpires, HoldTimerExpires, KeepaliveTimerExpires,
-                 TcpConnected, TcpConnectionFails, OpenReceived, MessageError, OpenCollisionDump,
-                 NotificationReceived, KeepaliveReceived, UpdateReceived, RouteRefreshReceived, Superseded>;
+                 SendHoldTimerExpires, TcpConnected, TcpConnectionFails, OpenReceived, MessageError,
+                 OpenCollisionDump, NotificationReceived, KeepaliveReceived, UpdateReceived,
+                 RouteRefreshReceived, Superseded>;
 
 // The alternatives of SessionEvent in their order, to switch on.
 enum class EventKind : std::uint8_t {
@@ -63,6 +65,7 @@ enum class EventKind : std::uint8_t {
   kConnectRetryTimerExpires,
   kHoldTimerExpires,
   kKeepaliveTimerExpires,
+  kSendHoldTimerExpires,
   kTcpConnected,
   kTcpConnectionFails,
   kOpenReceived,

@@ -36,13 +36,19 @@ std::optional<MessageType> message_type(EventKind kind) {
 }
 
 // RFC 4724 section 4.2: a peer that announced graceful restart for any family, and whose connection went away
-// without a NOTIFICATION from either side, is taken to be restarting.
-RouteFate fate_of_routes(const NegotiatedSession& session, EndCause cause) {
+// without a NOTIFICATION from either side, is taken to be restarting. RFC 8538 section 4: between speakers
+// that agreed on it a NOTIFICATION makes no difference, unless it is a Hard Reset.
+RouteFate fate_of_routes(const NegotiatedSession& session, const SessionEnd& end) {
   if (!session.graceful_restart) return RouteFate::kFlush;
   const bool keeps_state = std::ranges::any_of(session.graceful_restart->families,
                                                [](const auto& family) { return family.has_value(); });
-  const bool silent = cause == EndCause::kConnectionLost || cause == EndCause::kSuperseded;
-  return keeps_state && silent ? RouteFate::kKeepStale : RouteFate::kFlush;
+  if (!keeps_state) return RouteFate::kFlush;
+  if (end.cause == EndCause::kConnectionLost || end.cause == EndCause::kSuperseded)
+    return RouteFate::kKeepStale;
+  // Ended by us without a word: the owner goes away, and its routes with it.
+  if (!end.notification) return RouteFate::kFlush;
+  const bool kept = session.keeps_routes_over_notification && end.notification->code != kHardReset;
+  return kept ? RouteFate::kKeepStale : RouteFate::kFlush;
 }
 
 SessionEnd because(EndCause cause, std::optional<NotificationMessage> notification = {},
@@ -58,7 +64,9 @@ std::expected<NegotiatedSession, DecodeError> negotiate_session(const SessionSet
   const auto refuse = [](NotificationCode code, std::vector<std::byte> data, std::string reason) {
     return std::unexpected(DecodeError{Disposition::kReset, code, std::move(data), std::move(reason)});
   };
-  if (auto checked = check_open(received, {sent.as, sent.router_id, settings.peer_as}); !checked) {
+  const OpenExpectation expected{sent.as, sent.router_id, settings.peer_as, sent.capabilities.role,
+                                 settings.role_required};
+  if (auto checked = check_open(received, expected); !checked) {
     return std::unexpected(checked.error());
   }
   if (received.hold_time == 1 || received.hold_time == 2) {
@@ -75,7 +83,16 @@ std::expected<NegotiatedSession, DecodeError> negotiate_session(const SessionSet
   session.peer_id = received.router_id;
   session.hold_time = std::chrono::seconds(std::min(sent.hold_time, received.hold_time));
   session.route_refresh = received.capabilities.route_refresh;
+  session.enhanced_route_refresh =
+      sent.capabilities.enhanced_route_refresh && received.capabilities.enhanced_route_refresh;
+  const auto& own_restart = sent.capabilities.graceful_restart;
   session.graceful_restart = received.capabilities.graceful_restart;
+  session.keeps_routes_over_notification = own_restart && own_restart->notification &&
+                                           session.graceful_restart && session.graceful_restart->notification;
+  // RFC 9494 section 4.1: means nothing without graceful restart.
+  if (session.graceful_restart) {
+    session.long_lived_graceful_restart = received.capabilities.long_lived_graceful_restart;
+  }
   return session;
 }
 
@@ -210,6 +227,7 @@ SessionActions SessionFsm::step(const SessionEvent& event, TimePoint now) {
           break;
         case EventKind::kKeepaliveReceived:  // 26
           restart_hold_timer(now);
+          restart_send_hold_timer(now);
           established_at_ = now;
           state_ = SessionState::kEstablished;
           actions.push_back(SessionUp{*session_});
@@ -242,6 +260,10 @@ SessionActions SessionFsm::step(const SessionEvent& event, TimePoint now) {
           break;
         case EventKind::kOpenCollisionDump:  // 23
           end(because(EndCause::kCollision, NotificationMessage{kCollisionResolution, {}}), actions);
+          break;
+        case EventKind::kSendHoldTimerExpires:  // 29; it may not get through any more
+          end(because(EndCause::kSendHoldTimeExpired, NotificationMessage{kSendHoldTimerExpired, {}}),
+              actions);
           break;
         case EventKind::kSuperseded:  // RFC 4724 section 4.2: no NOTIFICATION
           end(because(EndCause::kSuperseded), actions);
@@ -320,12 +342,16 @@ void SessionFsm::unexpected(EventKind kind, SessionActions& actions) {
 }
 
 void SessionFsm::end(SessionEnd end, SessionActions& actions) {
-  const EndCause cause = end.cause;
-  if (end.notification && cause != EndCause::kNotificationReceived) {
+  const bool established = state_ == SessionState::kEstablished;
+  if (end.notification && end.cause != EndCause::kNotificationReceived) {
+    const bool hard = established && session_->keeps_routes_over_notification &&
+                      calls_for_hard_reset(end.notification->code);
+    if (hard) end.notification = hard_reset(*end.notification);
     actions.push_back(SendNotification{*end.notification});
   }
+  const RouteFate fate = established ? fate_of_routes(*session_, end) : RouteFate::kFlush;
   actions.push_back(Disconnect{std::move(end)});
-  if (state_ == SessionState::kEstablished) actions.push_back(SessionDown{fate_of_routes(*session_, cause)});
+  if (established) actions.push_back(SessionDown{fate});
   clear_timers();
   session_.reset();
   established_at_.reset();
@@ -336,6 +362,12 @@ void SessionFsm::heard(TimePoint when) {
   if (session_ && hold_timer_ && *hold_timer_ < when + session_->hold_time) restart_hold_timer(when);
 }
 
+void SessionFsm::sent(TimePoint when) {
+  if (state_ != SessionState::kEstablished) return;
+  if (!send_hold_timer_ || *send_hold_timer_ != when + settings_.send_hold_time)
+    restart_send_hold_timer(when);
+}
+
 void SessionFsm::restart_hold_timer(TimePoint now) {
   if (session_->hold_time.count() != 0) hold_timer_ = now + session_->hold_time;
 }
@@ -344,10 +376,17 @@ void SessionFsm::restart_keepalive_timer(TimePoint now) {
   if (session_->hold_time.count() != 0) keepalive_timer_ = now + jitter_.apply(session_->keepalive_time());
 }
 
+// RFC 9687 section 4: not where there are no keepalives either.
+void SessionFsm::restart_send_hold_timer(TimePoint now) {
+  const bool none = session_->hold_time.count() == 0 || settings_.send_hold_time.count() == 0;
+  send_hold_timer_ = none ? std::nullopt : std::optional(now + settings_.send_hold_time);
+}
+
 void SessionFsm::clear_timers() {
   connect_retry_timer_.reset();
   hold_timer_.reset();
   keepalive_timer_.reset();
+  send_hold_timer_.reset();
 }
 
 std::optional<SessionEvent> SessionFsm::due(TimePoint now) const {
@@ -355,13 +394,14 @@ std::optional<SessionEvent> SessionFsm::due(TimePoint now) const {
   if (!next || *next > now) return std::nullopt;
   // The hold timer first: a keepalive for a peer that is gone helps nobody.
   if (hold_timer_ == next) return HoldTimerExpires{};
+  if (send_hold_timer_ == next) return SendHoldTimerExpires{};
   if (keepalive_timer_ == next) return KeepaliveTimerExpires{};
   return ConnectRetryTimerExpires{};
 }
 
 std::optional<TimePoint> SessionFsm::next_deadline() const {
   std::optional<TimePoint> next;
-  for (const auto& timer : {connect_retry_timer_, hold_timer_, keepalive_timer_}) {
+  for (const auto& timer : {connect_retry_timer_, hold_timer_, keepalive_timer_, send_hold_timer_}) {
     if (timer && (!next || *timer < *next)) next = timer;
   }
   return next;

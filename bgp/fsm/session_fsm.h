@@ -28,6 +28,7 @@
 #include "bgp/fsm/session_event.h"
 #include "bgp/fsm/session_state.h"
 #include "towpath/base/clock.h"
+#include "towpath/bgp/peer_as.h"
 
 namespace towpath::bgp {
 
@@ -36,8 +37,11 @@ inline constexpr std::chrono::seconds kLargeHoldTime{240};
 
 struct SessionSettings {
   OpenMessage open;  // what we announce
-  AsNumber peer_as;
+  PeerAs peer_as;
   std::chrono::seconds connect_retry{5};
+  // How long the peer may take nothing of what we send (RFC 9687); 0: for ever.
+  std::chrono::seconds send_hold_time{480};
+  bool role_required = false;  // RFC 9234 section 4.2: without a role of the peer there is no session
   friend bool operator==(const SessionSettings&, const SessionSettings&) = default;
 };
 
@@ -59,6 +63,8 @@ class SessionFsm {
 
   // Messages that were received at `when` wait to be stepped: the peer was not silent, however busy we are.
   void heard(TimePoint when);
+  // Until `when` nothing that we sent was waiting for the peer to take it, or some of it was taken.
+  void sent(TimePoint when);
 
   // Counts from the next OPEN on.
   void set_settings(SessionSettings settings) { settings_ = std::move(settings); }
@@ -83,6 +89,7 @@ class SessionFsm {
   void end(SessionEnd end, SessionActions& actions);
   void restart_hold_timer(TimePoint now);
   void restart_keepalive_timer(TimePoint now);
+  void restart_send_hold_timer(TimePoint now);
   void clear_timers();
 
   SessionSettings settings_;
@@ -92,6 +99,7 @@ class SessionFsm {
   std::optional<TimePoint> connect_retry_timer_;
   std::optional<TimePoint> hold_timer_;
   std::optional<TimePoint> keepalive_timer_;
+  std::optional<TimePoint> send_hold_timer_;
   std::optional<NegotiatedSession> session_;
   std::optional<TimePoint> established_at_;
   TimePoint began_at_{};

@@ -34,8 +34,20 @@ bool BatchBuilder::in_order(const Item& a, const Item& b) {
   return key(a) < key(b);
 }
 
+void BatchBuilder::format_marks(std::vector<Family>& families, RouteRefreshSubtype subtype, Batch& out) {
+  for (const Family family : families) {
+    const std::size_t begin = out.bytes.size();
+    encode_route_refresh({static_cast<std::uint16_t>(afi(family)), static_cast<std::uint8_t>(safi(family)),
+                          static_cast<std::uint8_t>(subtype)},
+                         out.bytes);
+    close_segment(out, begin, {});
+  }
+  families.clear();
+}
+
 Batch BatchBuilder::finish(std::vector<PrefixRef>& refused) {
   Batch batch;
+  format_marks(begin_refresh_, RouteRefreshSubtype::kBegin, batch);
   if (!std::ranges::is_sorted(items_, in_order)) std::ranges::sort(items_, in_order);
   for (std::size_t begin = 0; begin < items_.size();) {
     std::size_t end = begin + 1;
@@ -49,6 +61,7 @@ Batch BatchBuilder::finish(std::vector<PrefixRef>& refused) {
     batch.end_of_rib[index(family)] = true;
     close_segment(batch, begin, {});
   }
+  format_marks(end_refresh_, RouteRefreshSubtype::kEnd, batch);
   items_.clear();
   end_of_rib_.clear();
   batch.bytes.shrink_to_fit();

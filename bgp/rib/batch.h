@@ -46,7 +46,9 @@ class BatchBuilder {
  public:
   BatchBuilder(const RibTables& tables, const ExportTarget& target) : tables_(tables), target_(target) {}
 
-  bool empty() const { return items_.empty() && end_of_rib_.empty(); }
+  bool empty() const {
+    return items_.empty() && end_of_rib_.empty() && begin_refresh_.empty() && end_refresh_.empty();
+  }
   // The attributes are those of the adj-rib-out: see as_sent() in export.h.
   void announce(PrefixRef prefix, AttributeId attributes, PeerId source, Audience audience) {
     items_.push_back({audience, attributes, source, prefix});
@@ -54,6 +56,9 @@ class BatchBuilder {
   void withdraw(PrefixRef prefix, Audience audience) { items_.push_back({audience, {}, kLocalPeer, prefix}); }
   // Behind all routes of the batch.
   void end_of_rib(Family family) { end_of_rib_.push_back(family); }
+  // RFC 7313: before and behind all routes of the batch.
+  void begin_refresh(Family family) { begin_refresh_.push_back(family); }
+  void end_refresh(Family family) { end_refresh_.push_back(family); }
 
   // Formats everything and starts anew. Routes whose attributes do not fit any message of this session are
   // withdrawn instead (RFC 8654 section 4) and appended to `refused`.
@@ -70,6 +75,7 @@ class BatchBuilder {
   static bool same_message(const Item& a, const Item& b);
   static bool in_order(const Item& a, const Item& b);
   void format(std::span<const Item> run, Batch& out, std::vector<PrefixRef>& refused);
+  static void format_marks(std::vector<Family>& families, RouteRefreshSubtype subtype, Batch& out);
   bool format_announcements(std::span<const Item> run, std::vector<std::byte>& out);
   void format_withdrawals(std::span<const Item> run, std::vector<std::byte>& out);
 
@@ -77,6 +83,8 @@ class BatchBuilder {
   const ExportTarget& target_;
   std::vector<Item> items_;
   std::vector<Family> end_of_rib_;
+  std::vector<Family> begin_refresh_;
+  std::vector<Family> end_refresh_;
   EncodedAttributes encoded_;
 };
 

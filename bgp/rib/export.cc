@@ -40,6 +40,7 @@ void send(PathAttributes& a, const RibPeer& source, Family family, const ExportT
     for (UnknownAttribute& u : a.unknown) u.flags = static_cast<std::uint8_t>(u.flags | kPartial);
   }
   if (target.kind == PeerKind::kExternal) {
+    if (target.keeps_own_as && target.local_as != identity.as) a.as_path.prepend(identity.as);
     a.as_path.prepend(target.local_as);  // RFC 4271 section 5.1.2
     a.local_pref.reset();                // section 5.1.5
     // Section 5.1.4: a MED that a neighbour AS sent is not for other ones.

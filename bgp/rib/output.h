@@ -18,7 +18,8 @@ namespace towpath::bgp {
 // formatted once.
 struct ExportTarget {
   PeerKind kind = PeerKind::kExternal;
-  AsNumber local_as;
+  AsNumber local_as;          // what stands in front of the AS_PATH toward an external peer
+  bool keeps_own_as = false;  // RFC 7705: our own AS stands behind it, where it is another one
   PolicyPtr policy;
   ExportScope scope = ExportScope::kOwn;  // of what the policy does not decide
   // Our own next hop in each family. A route that needs it is not sent where there is none.

@@ -349,8 +349,8 @@ void Rib::drop_if_empty(UpdateGroup& group) {
   std::erase_if(groups_, [&group](const auto& g) { return g.get() == &group; });
 }
 
-void Rib::refresh_output(PeerId peer, Family family) {
-  if (PeerOutput* output = output_of(peer)) output->group->refresh(*output, family);
+void Rib::refresh_output(PeerId peer, Family family, bool marked) {
+  if (PeerOutput* output = output_of(peer)) output->group->refresh(*output, family, marked);
 }
 
 bool Rib::pull(PeerId peer, std::size_t max_bytes, std::vector<OutputSlice>& out) {

@@ -115,8 +115,9 @@ class Rib {
   // has not had it.
   void change_output(PeerId peer, const ExportTarget& target);
   void close_output(PeerId peer);
-  // ROUTE-REFRESH (RFC 2918): all routes of one family once more. No End-of-RIB follows.
-  void refresh_output(PeerId peer, Family family);
+  // ROUTE-REFRESH (RFC 2918): all routes of one family once more. No End-of-RIB follows; `marked` puts them
+  // between BoRR and EoRR instead (RFC 7313).
+  void refresh_output(PeerId peer, Family family, bool marked = false);
   // Appends slices for the socket until about `max_bytes` are there (the last message may go beyond), or
   // nothing is pending. Call it when the socket has room; what is not pulled costs no memory. True: call
   // again, now or after the next writable event, also when nothing was appended (each call looks at a bounded

@@ -96,7 +96,7 @@ void UpdateGroup::remove_member(PeerOutput& output) {
   output.group = nullptr;
 }
 
-void UpdateGroup::refresh(PeerOutput& output, Family family) {
+void UpdateGroup::refresh(PeerOutput& output, Family family, bool marked) {
   if (!target_.session.of(family).enabled) return;
   if (output.attached) detach(output);
   TableWalk& walk = output.solo.walk;
@@ -105,6 +105,9 @@ void UpdateGroup::refresh(PeerOutput& output, Family family) {
   const bool behind_current = walk.active() && walk.wanted[0] && index(family) != 0;
   if (!behind_current) walk.next.reset();
   walk.wanted[index(family)] = true;
+  // RFC 7313 section 4: no mark before the End-of-RIB, which ends this answer just as well.
+  const bool mark = marked && !walk.end_of_rib[index(family)];
+  walk.mark_begin[index(family)] = walk.mark_end[index(family)] = mark;
 }
 
 void UpdateGroup::attach(PeerOutput& output, std::uint64_t at) {
@@ -163,6 +166,7 @@ bool UpdateGroup::read(RibReader& reader) {
     return false;
   }
   const Family family = walk.wanted[0] ? kAllFamilies[0] : kAllFamilies[1];
+  if (std::exchange(walk.mark_begin[index(family)], false)) builder_.begin_refresh(family);
   const Prefix from = walk.next.value_or(Prefix::default_route(address_family(family)));
   const bool through =
       tables_.prefixes[index(family)].walk(from, [&](const Prefix& prefix, std::uint32_t number) {
@@ -177,6 +181,7 @@ bool UpdateGroup::read(RibReader& reader) {
     walk.wanted[index(family)] = false;
     walk.next.reset();
     if (std::exchange(walk.end_of_rib[index(family)], false)) walked_.push_back(family);
+    if (std::exchange(walk.mark_end[index(family)], false)) builder_.end_refresh(family);
   }
   return true;
 }

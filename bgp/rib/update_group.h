@@ -46,7 +46,10 @@ namespace towpath::bgp {
 struct TableWalk {
   std::array<bool, kFamilyCount> wanted{};
   std::array<bool, kFamilyCount> end_of_rib{};  // to be sent when the family is through
-  std::optional<Prefix> next;                   // in the first wanted family; its start where empty
+  // RFC 7313: where the answer to a ROUTE-REFRESH begins and ends is to be marked.
+  std::array<bool, kFamilyCount> mark_begin{};
+  std::array<bool, kFamilyCount> mark_end{};
+  std::optional<Prefix> next;  // in the first wanted family; its start where empty
   bool active() const { return wanted[0] || wanted[1]; }
 };
 
@@ -90,8 +93,8 @@ class UpdateGroup {
   void take_over(PeerOutput& output, std::shared_ptr<UpdateGroup> from);
   // The last member has left: reads no more. What was told can still be asked for.
   void retire();
-  // All routes of one family once more.
-  void refresh(PeerOutput& output, Family family);
+  // All routes of one family once more; see Rib::refresh_output().
+  void refresh(PeerOutput& output, Family family, bool marked);
   // See Rib::pull().
   bool pull(PeerOutput& output, std::size_t max_bytes, std::vector<OutputSlice>& out);
   bool has_output(const PeerOutput& output) const;

@@ -27,6 +27,7 @@
 
 #include "bgp/fsm/peer_fsm.h"
 #include "bgp/rib/output.h"
+#include "bgp/session/peer_config.h"
 #include "bgp/wire/message_framer.h"
 #include "towpath/base/address.h"
 #include "towpath/base/clock.h"
@@ -50,6 +51,7 @@ struct ConnectTarget {
   IpAddress address;
   std::uint16_t port = 0;
   std::optional<IpAddress> local_address;  // source; else the kernel chooses
+  HopLimits hops;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -62,9 +64,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Either of both, once. `ttl` 0 leaves the kernel's default.
-  void connect(const ConnectTarget& target, std::uint8_t ttl);
-  void take(boost::asio::ip::tcp::socket socket, std::uint8_t ttl);
+  // Either of both, once.
+  void connect(const ConnectTarget& target);
+  void take(boost::asio::ip::tcp::socket socket, HopLimits hops);
 
   // Queues whole messages. They go out before anything that is pulled later.
   void send(std::span<const std::byte> messages);
@@ -84,17 +86,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Bytes queued by send() that the socket has not taken.
   std::size_t queued() const { return control_.size(); }
   std::uint64_t messages_sent() const { return messages_sent_; }
+  // Until then nothing was waiting for the socket, or it took something: `now` while nothing waits.
+  TimePoint sent_until(TimePoint now) const { return writing_ ? progress_at_ : now; }
   std::optional<IpAddress> local_address() const;
   std::optional<IpAddress> remote_address() const;
 
  private:
-  boost::asio::awaitable<void> connect_and_run(std::shared_ptr<Connection> self, ConnectTarget target,
-                                               std::uint8_t ttl);
+  boost::asio::awaitable<void> connect_and_run(std::shared_ptr<Connection> self, ConnectTarget target);
   boost::asio::awaitable<void> read_loop(std::shared_ptr<Connection> self);
   boost::asio::awaitable<void> write_loop(std::shared_ptr<Connection> self);
   void run_loops();
-  boost::system::error_code open(const ConnectTarget& target, std::uint8_t ttl);
-  void set_options(std::uint8_t ttl, boost::system::error_code& error);
+  boost::system::error_code open(const ConnectTarget& target);
+  void set_options(HopLimits hops, boost::system::error_code& error);
   // What is there to read, without waiting. False: the connection has ended; `error` says how.
   bool read_available(boost::system::error_code& error);
   void collect_batch();
@@ -115,6 +118,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<OutputSlice> slices_;
   std::vector<boost::asio::const_buffer> batch_;
   bool more_output_ = false;
+  bool writing_ = false;     // a batch is with the socket
+  TimePoint progress_at_{};  // when the socket took something of it last
   std::uint64_t messages_sent_ = 0;
 };
 

@@ -39,14 +39,14 @@ void rethrow(std::exception_ptr failure) {
 Connection::Connection(asio::any_io_executor executor, Slot slot, ConnectionOwner* owner)
     : socket_(executor), wake_(executor), linger_(executor), slot_(slot), owner_(owner) {}
 
-void Connection::connect(const ConnectTarget& target, std::uint8_t ttl) {
-  asio::co_spawn(socket_.get_executor(), connect_and_run(shared_from_this(), target, ttl), rethrow);
+void Connection::connect(const ConnectTarget& target) {
+  asio::co_spawn(socket_.get_executor(), connect_and_run(shared_from_this(), target), rethrow);
 }
 
-void Connection::take(tcp::socket socket, std::uint8_t ttl) {
+void Connection::take(tcp::socket socket, HopLimits hops) {
   socket_ = std::move(socket);
   error_code ignored;  // a socket that is already dead shows it when it is read
-  set_options(ttl, ignored);
+  set_options(hops, ignored);
   run_loops();
 }
 
@@ -56,11 +56,11 @@ void Connection::run_loops() {
 }
 
 asio::awaitable<void> Connection::connect_and_run([[maybe_unused]] std::shared_ptr<Connection> self,
-                                                  ConnectTarget target, std::uint8_t ttl) {
+                                                  ConnectTarget target) {
   // The owner hears of nothing before its own call of connect() has returned.
   co_await asio::post(socket_.get_executor(), use_awaitable);
   if (owner_ == nullptr) co_return;
-  error_code error = open(target, ttl);
+  error_code error = open(target);
   if (!error) {
     const tcp::endpoint remote = to_endpoint(target.address, target.port);
     co_await socket_.async_connect(remote, redirect_error(use_awaitable, error));
@@ -94,11 +94,18 @@ asio::awaitable<void> Connection::read_loop([[maybe_unused]] std::shared_ptr<Con
 }
 
 asio::awaitable<void> Connection::write_loop([[maybe_unused]] std::shared_ptr<Connection> self) {
+  // Called before the write and whenever the socket has taken some of it; returns how much it may take next.
+  const auto note_progress = [this](const error_code& error, std::size_t) -> std::size_t {
+    progress_at_ = std::chrono::steady_clock::now();
+    return error ? 0 : kBatchBytes;
+  };
   while (socket_.is_open()) {
     collect_batch();
     error_code error;
     if (!batch_.empty()) {
-      co_await asio::async_write(socket_, batch_, redirect_error(use_awaitable, error));
+      writing_ = true;
+      co_await asio::async_write(socket_, batch_, note_progress, redirect_error(use_awaitable, error));
+      writing_ = false;
       // The read loop reports the end: what the peer said before it, perhaps why, is still to be read.
       if (error) co_return;
     } else if (finishing_) {
@@ -113,7 +120,7 @@ asio::awaitable<void> Connection::write_loop([[maybe_unused]] std::shared_ptr<Co
   }
 }
 
-error_code Connection::open(const ConnectTarget& target, std::uint8_t ttl) {
+error_code Connection::open(const ConnectTarget& target) {
   error_code error;
   socket_.open(target.address.is_v4() ? tcp::v4() : tcp::v6(), error);
   if (error) return error;
@@ -121,23 +128,16 @@ error_code Connection::open(const ConnectTarget& target, std::uint8_t ttl) {
     socket_.bind(to_endpoint(*target.local_address, 0), error);
     if (error) return error;
   }
-  set_options(ttl, error);
+  set_options(target.hops, error);
   return error;
 }
 
-void Connection::set_options(std::uint8_t ttl, error_code& error) {
+void Connection::set_options(HopLimits hops, error_code& error) {
   socket_.non_blocking(true, error);
   // Messages are gathered here already: Nagle would only hold back keepalives.
   socket_.set_option(tcp::no_delay(true), error);
-  if (ttl == 0) return;
-  using Ipv4Ttl = asio::detail::socket_option::integer<IPPROTO_IP, IP_TTL>;
-  using Ipv6Hops = asio::detail::socket_option::integer<IPPROTO_IPV6, IPV6_UNICAST_HOPS>;
   const auto local = socket_.local_endpoint(error);
-  if (local.address().is_v6()) {
-    socket_.set_option(Ipv6Hops(ttl), error);
-  } else {
-    socket_.set_option(Ipv4Ttl(ttl), error);
-  }
+  if (!error) set_hop_limits(socket_, local.address().is_v6(), hops, error);
 }
 
 bool Connection::read_available(error_code& error) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 
+#include "bgp/session/peer_config.h"
 #include "towpath/base/error.h"
 #include "towpath/bgp/config.h"
 
@@ -26,6 +27,8 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
   // `on_accept` gets each connection until close().
   void run(OnAccept on_accept);
+  // Connections from farther away are not even answered (RFC 5082); see HopLimits.
+  void set_hop_limits(HopLimits hops);
   void close();
 
   // As configured.

@@ -55,6 +55,11 @@ void Listener::run(OnAccept on_accept) {
   asio::co_spawn(acceptor_.get_executor(), accept_loop(shared_from_this()), rethrow);
 }
 
+void Listener::set_hop_limits(HopLimits hops) {
+  error_code ignored;  // every connection sets them again for itself
+  bgp::set_hop_limits(acceptor_, address_.address.is_v6(), hops, ignored);
+}
+
 asio::awaitable<void> Listener::accept_loop([[maybe_unused]] std::shared_ptr<Listener> self) {
   while (acceptor_.is_open()) {
     error_code error;

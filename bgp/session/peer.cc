@@ -18,6 +18,10 @@ namespace {
 constexpr std::size_t kQueuedKeepalives = 4096;
 // Of the octets of a wrong attribute that are shown.
 constexpr std::size_t kShownOctets = 32;
+// How long a peer that is back has for its End-of-RIB, unless it asked for more time itself.
+constexpr std::chrono::seconds kEndOfRibTime{120};
+// How long a peer may take from BoRR to EoRR.
+constexpr std::chrono::minutes kRefreshTime{5};
 constexpr unsigned kMessagesPerLookAtClock = 16;
 
 TimePoint steady_now() {
@@ -53,6 +57,7 @@ Peer::Peer(PeerContext& context, const LocalSpeaker& local, PeerConfig config)
           {config_.address, peer_kind(local_, config_), {}, config_.import_policy, config_.authorisation})),
       timer_(context.executor),
       restart_timer_(context.executor),
+      refresh_timer_(context.executor),
       since_(steady_now()) {}
 
 Peer::~Peer() {
@@ -63,6 +68,11 @@ Peer::~Peer() {
 
 void Peer::start() {
   active_ = true;
+  if (config_.shutdown) {
+    last_error_ = "shut down by configuration";
+    if (!config_.shutdown->empty()) last_error_ += ": " + *config_.shutdown;
+    return;
+  }
   carry_out(fsm_.start(steady_now()));
 }
 
@@ -71,6 +81,7 @@ void Peer::remove(const std::optional<NotificationMessage>& notification) {
   active_ = false;
   timer_.cancel();
   restart_timer_.cancel();
+  refresh_timer_.cancel();
   context_.rib.remove_peer(id_);
   context_.schedule();
 }
@@ -80,11 +91,13 @@ void Peer::abandon(const std::optional<NotificationMessage>& notification) {
   carry_out(fsm_.stop(notification, steady_now()));
   timer_.cancel();
   restart_timer_.cancel();
+  refresh_timer_.cancel();
 }
 
 void Peer::update(const PeerConfig& config) {
-  const PeerConfig before = std::exchange(config_, config);
+  config_ = config;
   refresh_settings();
+  on_timer();  // other times may be due at once
   context_.rib.set_import_policy(id_, config_.import_policy, config_.authorisation);
   context_.schedule();
   if (!up_) return;
@@ -100,7 +113,7 @@ std::optional<NotificationMessage> Peer::accept(boost::asio::ip::tcp::socket& so
   perform(verdict.actions);
   auto connection = std::make_shared<Connection>(context_.executor, Slot::kIncoming, this);
   connections_[index(Slot::kIncoming)] = connection;
-  connection->take(std::move(socket), packet_ttl(local_, config_));
+  connection->take(std::move(socket), hop_limits(local_, config_));
   step(Slot::kIncoming, TcpConnected{}, now);
   return std::nullopt;
 }
@@ -202,7 +215,7 @@ void Peer::carry_out(Slot slot, const Connect&) {
   refresh_settings();
   auto connection = std::make_shared<Connection>(context_.executor, slot, this);
   connections_[index(slot)] = connection;
-  connection->connect({config_.address, config_.port, config_.local_address}, packet_ttl(local_, config_));
+  connection->connect({config_.address, config_.port, config_.local_address, hop_limits(local_, config_)});
 }
 
 void Peer::carry_out(Slot slot, const Disconnect& action) {
@@ -243,33 +256,48 @@ void Peer::carry_out(Slot slot, const SessionUp& action) {
 void Peer::carry_out(Slot, const SessionDown& action) {
   up_.reset();
   in_sync_ = sync_pending_ = false;
+  refreshing_ = {};
+  refresh_timer_.cancel();
   context_.rib.close_output(id_);
   keep_or_flush(action.fate);
   context_.schedule();
 }
 
 void Peer::carry_out(Slot, const DeliverMessage&) {
-  if (!refresh_) return deliver_update();
+  refresh_ ? deliver_refresh() : deliver_update();
+}
+
+void Peer::deliver_refresh() {
   const auto family = refresh_->family();
-  // RFC 7313 section 3.2: the subtypes beyond a request are not for us, who did not announce that capability.
-  const bool request = refresh_->subtype == static_cast<std::uint8_t>(RouteRefreshSubtype::kRequest);
-  if (!family || !request || !session_.parameters.of(*family).enabled) return;
-  context_.rib.refresh_output(id_, *family);
-  wake_output();
+  if (!family || !session_.parameters.of(*family).enabled) return;
+  const auto subtype = static_cast<RouteRefreshSubtype>(refresh_->subtype);
+  if (subtype == RouteRefreshSubtype::kRequest) {
+    context_.rib.refresh_output(id_, *family, session_.enhanced_route_refresh);
+    return wake_output();
+  }
+  // RFC 7313 section 5: what was not agreed on, and subtypes that nobody knows, are ignored.
+  if (!session_.enhanced_route_refresh) return;
+  if (subtype == RouteRefreshSubtype::kBegin) on_refresh_begin(*family);
+  if (subtype == RouteRefreshSubtype::kEnd) on_refresh_end(*family);
 }
 
 void Peer::send(Slot slot, const Message& message) {
   const auto& connection = connections_[index(slot)];
   if (connection == nullptr) return;
   scratch_.clear();
-  // An OPEN of ours always fits: it has five short capabilities.
-  TOWPATH_CHECK(encode(message, session_.parameters, scratch_).has_value());
+  // What an earlier session agreed on says nothing about a new connection.
+  const SessionParameters parameters = up_ == slot ? session_.parameters : SessionParameters{};
+  // An OPEN of ours always fits: it has a dozen short capabilities.
+  TOWPATH_CHECK(encode(message, parameters, scratch_).has_value());
   connection->send(scratch_);
 }
 
 void Peer::deliver_update() {
   if (!update_.problems.empty()) report_problems();
   if (update_.end_of_rib) return on_end_of_rib(*update_.end_of_rib);
+  if (config_.local_as && !config_.local_as->no_prepend && update_.announces()) {
+    update_.attributes.as_path.prepend(config_.local_as->as);  // RFC 7705 section 3
+  }
   context_.rib.apply(id_, update_, message_time_);
   context_.schedule();
 }
@@ -279,6 +307,27 @@ void Peer::on_end_of_rib(Family family) {
   if (!std::exchange(awaits_end_of_rib_[index(family)], false)) return;
   if (any(awaits_end_of_rib_)) return;
   sync_pending_ = true;
+  context_.schedule();
+}
+
+void Peer::on_refresh_begin(Family family) {
+  // RFC 7313 section 4: none may come before the End-of-RIB, which is still to settle what is stale.
+  const bool initial = session_.graceful_restart && awaits_end_of_rib_[index(family)];
+  if (initial || stale_[index(family)]) return;
+  context_.rib.mark_stale(id_, family);
+  refreshing_[index(family)] = true;
+  refresh_timer_.expires_after(kRefreshTime);
+  refresh_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (error || self == nullptr || !self->active_) return;
+    for (Family each : kAllFamilies) self->on_refresh_end(each);
+  });
+}
+
+void Peer::on_refresh_end(Family family) {
+  if (!std::exchange(refreshing_[index(family)], false)) return;
+  context_.rib.sweep_stale(id_, family);
+  if (!any(refreshing_)) refresh_timer_.cancel();
   context_.schedule();
 }
 
@@ -319,7 +368,7 @@ void Peer::settle_stale_routes(const NegotiatedSession& session) {
     if (!preserved) sweep(family);
   }
   // From now on its End-of-RIB is waited for, no longer than it had for its restart.
-  if (has_stale()) arm_restart_timer(std::max(session.graceful_restart->restart_time, kRestartTime));
+  if (has_stale()) arm_restart_timer(std::max(session.graceful_restart->restart_time, kEndOfRibTime));
 }
 
 void Peer::sweep(Family family) {
@@ -358,7 +407,8 @@ void Peer::wake_output() {
 ExportTarget Peer::export_target() const {
   ExportTarget target;
   target.kind = peer_kind(local_, config_);
-  target.local_as = local_.as;
+  target.local_as = as_toward(local_, config_);
+  target.keeps_own_as = config_.local_as && !config_.local_as->replace_as;
   target.policy = config_.export_policy;
   target.scope = config_.export_scope;
   target.session = session_.parameters;
@@ -414,7 +464,7 @@ PeerStatus Peer::status() const {
   PeerStatus status;
   status.name = config_.name;
   status.address = config_.address;
-  status.as = config_.as;
+  status.as = up_ ? session_.peer_as : config_.as.number;
   status.state = reported_;
   status.since = std::chrono::duration_cast<std::chrono::seconds>(steady_now() - since_);
   status.hold_time = up_ ? session_.hold_time : config_.hold_time;
@@ -466,9 +516,11 @@ void Peer::on_timer() {
   armed_.reset();
   const TimePoint now = steady_now();
   for (Slot slot : kAllSlots) {
-    // It spoke, we only have not come to listen: that is no silence.
     const auto& connection = connections_[index(slot)];
-    if (connection != nullptr && connection->has_unseen_input()) fsm_.heard(slot, now);
+    if (connection == nullptr) continue;
+    // It spoke, we only have not come to listen: that is no silence.
+    if (connection->has_unseen_input()) fsm_.heard(slot, now);
+    fsm_.sent(slot, connection->sent_until(now));
   }
   carry_out(fsm_.expire(now));
 }

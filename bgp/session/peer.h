@@ -10,6 +10,11 @@
 //   peer's End-of-RIB comes, when its new session shows that it lost its forwarding state, or when its
 //   restart time is over.
 //
+// Refresh (RFC 2918, RFC 7313)
+//   A request of the peer is answered with all routes, marked by BoRR and EoRR where both sides know them.
+//   What the peer does not repeat between its own marks has left its table, and is swept at EoRR or when the
+//   time for it is over.
+//
 // Ownership: shared_ptr because timers look back at it; the speaker holds the only lasting reference.
 // `context` must outlive it. Threading: owned by the loop. Failure: none; what goes wrong is reported to the
 // observer.
@@ -75,7 +80,8 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
 
   const PeerConfig& config() const { return config_; }
   PeerId id() const { return id_; }
-  bool ever_in_sync() const { return ever_in_sync_; }
+  // Nothing is to be waited for: it was in sync once, or is not meant to be up.
+  bool ever_in_sync() const { return ever_in_sync_ || config_.shutdown; }
   PeerStatus status() const;
 
   void on_connected(Slot slot) override;
@@ -102,7 +108,10 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
 
   void send(Slot slot, const Message& message);
   void deliver_update();
+  void deliver_refresh();
   void on_end_of_rib(Family family);
+  void on_refresh_begin(Family family);
+  void on_refresh_end(Family family);
   void report_problems();
   void report_end(Slot slot, const SessionEnd& end);
   void report_state();
@@ -132,7 +141,9 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   boost::asio::steady_timer timer_;
   std::optional<TimePoint> armed_;
   boost::asio::steady_timer restart_timer_;
-  std::array<bool, kFamilyCount> stale_{};  // routes of an earlier session are kept
+  boost::asio::steady_timer refresh_timer_;
+  std::array<bool, kFamilyCount> refreshing_{};  // between BoRR and EoRR (RFC 7313)
+  std::array<bool, kFamilyCount> stale_{};       // routes of an earlier session are kept
   std::array<bool, kFamilyCount> awaits_end_of_rib_{};
   bool sync_pending_ = false;
   bool in_sync_ = false;

@@ -1,8 +1,9 @@
-// What a peer's configuration means for the layers below, and which of its changes need a new session. Pure.
+// What a peer's configuration means for the layers below, and what a change of it costs. Pure.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
+#include <span>
+#include <string_view>
 
 #include "bgp/fsm/session_fsm.h"
 #include "bgp/rib/route.h"
@@ -10,9 +11,6 @@
 #include "towpath/bgp/config.h"
 
 namespace towpath::bgp {
-
-// How long peers are asked to keep our routes while we are away (RFC 4724 section 3).
-inline constexpr std::chrono::seconds kRestartTime{120};
 
 // This host as its peers see it.
 struct LocalSpeaker {
@@ -29,12 +27,35 @@ struct RestartFlags {
   bool forwarding_preserved = false;  // F: our forwarding went on while the session was away
 };
 SessionSettings session_settings(const LocalSpeaker& local, const PeerConfig& peer, RestartFlags restart);
-
 PeerKind peer_kind(const LocalSpeaker& local, const PeerConfig& peer);
-// Of our packets; 0: the kernel's default.
-std::uint8_t packet_ttl(const LocalSpeaker& local, const PeerConfig& peer);
+// The AS that the peer knows us by (RFC 7705).
+AsNumber as_toward(const LocalSpeaker& local, const PeerConfig& peer);
 
-// Whether the session can stay when `before` becomes `after`. See speaker.h.
+struct HopLimits {
+  std::uint8_t sent = 0;   // TTL or hop limit of our packets; 0: the kernel's default
+  std::uint8_t least = 0;  // packets of the peer that have less are dropped by the kernel (RFC 5082)
+  friend bool operator==(const HopLimits&, const HopLimits&) = default;
+};
+HopLimits hop_limits(const LocalSpeaker& local, const PeerConfig& peer);
+
+// What it takes for a changed field of a peer to be in force.
+enum class ChangeEffect : std::uint8_t {
+  kLive,     // nothing
+  kRefresh,  // routes are looked at or sent again, within the session
+  kReset,    // a new session with this peer
+};
+std::string_view format(ChangeEffect effect);
+
+// A key of a peer in towpathd.yaml, and what a change of it costs. docs/configuration.md shows this table.
+struct PeerField {
+  std::string_view key;
+  ChangeEffect effect;
+  bool (*differs)(const PeerConfig& a, const PeerConfig& b);
+};
+// All fields of PeerConfig but the address, whose change makes another peer.
+std::span<const PeerField> peer_fields();
+
+// Whether the session can stay when `before` becomes `after`.
 bool needs_new_session(const PeerConfig& before, const PeerConfig& after);
 
 }  // namespace towpath::bgp

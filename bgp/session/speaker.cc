@@ -32,6 +32,12 @@ TimePoint steady_now() {
   return std::chrono::steady_clock::now();
 }
 
+// What a peer is told whose session ends because its configuration becomes `next`.
+NotificationMessage farewell(const PeerConfig& next) {
+  if (!next.shutdown) return {kOtherConfigurationChange, {}};
+  return {kAdministrativeShutdown, shutdown_communication(*next.shutdown)};
+}
+
 Status check(const SpeakerConfig& config) {
   std::set<IpAddress> addresses;
   std::set<std::string_view> names;
@@ -77,6 +83,7 @@ class Speaker::Impl {
   void set_identity(const SpeakerConfig& config);
   void originate(const std::vector<Prefix>& wanted);
   void set_peers(const SpeakerConfig& config);
+  void set_listening_hops(const LocalSpeaker& local);
   std::shared_ptr<Peer> take_peer(const IpAddress& address);
   void arm_deferral(std::chrono::seconds deferral);
 
@@ -185,14 +192,31 @@ void Speaker::Impl::set_peers(const SpeakerConfig& config) {
       next.push_back(std::move(peer));
       continue;
     }
-    if (peer != nullptr) peer->remove(NotificationMessage{kOtherConfigurationChange, {}});
+    if (peer != nullptr) peer->remove(farewell(wanted));
     added.push_back(next.emplace_back(std::make_shared<Peer>(context_, local, wanted)));
   }
   for (const auto& gone : peers_) {
     if (gone != nullptr) gone->remove(NotificationMessage{kPeerDeconfigured, {}});
   }
   peers_ = std::move(next);
+  set_listening_hops(local);
   for (const auto& peer : added) peer->start();
+}
+
+// RFC 5082. Our answer to a connection must start with the greatest TTL for any peer that asks for it; but a
+// listener can refuse what comes from far away only where every peer that may use it is near.
+void Speaker::Impl::set_listening_hops(const LocalSpeaker& local) {
+  for (const auto& listener : listeners_) {
+    HopLimits hops{0, 255};
+    for (const auto& peer : peers_) {
+      if (peer->config().address.family() != listener->address().address.family()) continue;
+      const HopLimits wanted = hop_limits(local, peer->config());
+      if (wanted.least != 0) hops.sent = wanted.sent;
+      hops.least = std::min(hops.least, wanted.least);
+    }
+    if (hops.sent == 0) hops.least = 0;
+    listener->set_hop_limits(hops);
+  }
 }
 
 void Speaker::Impl::arm_deferral(std::chrono::seconds deferral) {
@@ -251,7 +275,7 @@ void Speaker::Impl::refuse(tcp::socket socket, const IpAddress& from, const Noti
   encode_notification(notification, bytes);
   const auto connection = std::make_shared<Connection>(executor_, Slot::kIncoming, nullptr);
   connection->send(bytes);
-  connection->take(std::move(socket), 0);
+  connection->take(std::move(socket), {});
   connection->finish();
   refused_.push_back(connection);
 }

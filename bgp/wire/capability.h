@@ -16,6 +16,7 @@
 
 #include "towpath/base/ids.h"
 #include "towpath/bgp/family.h"
+#include "towpath/bgp/role.h"
 
 namespace towpath::bgp {
 
@@ -70,15 +71,6 @@ constexpr bool receives(AddPathMode mode) {
 constexpr bool sends(AddPathMode mode) {
   return (static_cast<std::uint8_t>(mode) & 2) != 0;
 }
-
-// RFC 9234 section 4.1.
-enum class Role : std::uint8_t {
-  kProvider = 0,
-  kRouteServer = 1,
-  kRouteServerClient = 2,
-  kCustomer = 3,
-  kPeer = 4
-};
 
 struct RawCapability {
   std::uint8_t code = 0;

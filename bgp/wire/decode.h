@@ -7,12 +7,15 @@
 
 #include <cstddef>
 #include <expected>
+#include <optional>
 #include <span>
 
 #include "bgp/wire/decode_error.h"
 #include "bgp/wire/message.h"
 #include "bgp/wire/message_framer.h"
 #include "bgp/wire/session_parameters.h"
+#include "towpath/bgp/peer_as.h"
+#include "towpath/bgp/role.h"
 
 namespace towpath::bgp {
 
@@ -39,11 +42,13 @@ std::expected<RouteRefreshMessage, DecodeError> decode_route_refresh(const Frame
 struct OpenExpectation {
   AsNumber local_as;
   RouterId local_router_id;
-  AsNumber peer_as;
+  PeerAs peer_as;
+  std::optional<Role> local_role{};  // ours, where we announce one
+  bool role_required = false;        // the peer must announce one, too (RFC 9234 section 4.2, strict mode)
 };
-// kBadPeerAs where the AS is not the configured one, kBadBgpIdentifier where an internal peer has our
-// identifier (RFC 6286 section 2.2), kRoleMismatch where it announced roles that contradict each other (RFC
-// 9234 section 4.2).
+// kBadPeerAs where the AS is none that the peer may have, kBadBgpIdentifier where an internal peer has our
+// identifier (RFC 6286 section 2.2), kRoleMismatch where its role does not fit ours, is missing though
+// required, or contradicts another one of its own (RFC 9234 section 4.2).
 DecodeStatus check_open(const OpenMessage& open, const OpenExpectation& expected);
 
 }  // namespace towpath::bgp

@@ -54,6 +54,21 @@ DecodeStatus read_optional_part(ByteReader reader, Capabilities& out) {
   return read_parameters(reader, 1, out);
 }
 
+// RFC 9234 section 4.2.
+DecodeStatus check_role(std::optional<Role> theirs, const OpenExpectation& expected) {
+  const std::optional<Role> ours = expected.local_role;
+  if (!ours) return {};
+  if (!theirs) {
+    if (!expected.role_required) return {};
+    return refuse(kRoleMismatch,
+                  "the peer announces no role, and role_strict asks for one (RFC 9234 section 4.2)");
+  }
+  if (*theirs == counterpart(*ours)) return {};
+  return refuse(kRoleMismatch,
+                fmt::format("the peer says it is {}, which does not fit our role {} (RFC 9234 section 4.2)",
+                            format(*theirs), format(*ours)));
+}
+
 }  // namespace
 
 std::expected<OpenMessage, DecodeError> decode_open(std::span<const std::byte> body) {
@@ -85,10 +100,10 @@ std::expected<OpenMessage, DecodeError> decode_open(std::span<const std::byte> b
 }
 
 DecodeStatus check_open(const OpenMessage& open, const OpenExpectation& expected) {
-  if (open.as != expected.peer_as) {
+  if (!expected.peer_as.accepts(open.as, expected.local_as)) {
     return refuse(kBadPeerAs,
-                  fmt::format("the peer says it is AS {}, configured is AS {} (RFC 4271 section 6.2)",
-                              open.as.value, expected.peer_as.value));
+                  fmt::format("the peer says it is AS {}, configured is {} (RFC 4271 section 6.2)",
+                              open.as.value, expected.peer_as.to_string()));
   }
   if (open.as == expected.local_as && open.router_id == expected.local_router_id) {
     return refuse(kBadBgpIdentifier,
@@ -98,7 +113,7 @@ DecodeStatus check_open(const OpenMessage& open, const OpenExpectation& expected
   if (open.capabilities.conflicting_roles) {
     return refuse(kRoleMismatch, "the peer announces several roles (RFC 9234 section 4.2)");
   }
-  return {};
+  return check_role(open.capabilities.role, expected);
 }
 
 }  // namespace towpath::bgp

@@ -163,6 +163,11 @@ std::optional<std::string> shutdown_text(const NotificationMessage& message) {
   return printable(std::span(message.data).subspan(1, length));
 }
 
+bool calls_for_hard_reset(NotificationCode code) {
+  return code == kHoldTimerExpired || code == kMaximumPrefixesReached || code == kAdministrativeShutdown ||
+         code == kPeerDeconfigured || code == kBfdDown;
+}
+
 NotificationMessage hard_reset(const NotificationMessage& reason) {
   NotificationMessage message{kHardReset, {}};
   message.data.reserve(2 + reason.data.size());

@@ -48,7 +48,8 @@ class LabSelfTest(unittest.TestCase):
             b.cut_off()
             self.assertFalse(first.pings(second.ipv4))
             b.reconnect()
-            wait_until(lambda: first.pings(second.ipv4), 5, "ping after the reconnection")
+            for address in (second.ipv4, second.ipv6):
+                wait_until(lambda: first.pings(address), 5, f"{address} answers after the reconnection")
             lossy = probe.stop()
             self.assertTrue(all(row["lost"] > 100 and row["longest_gap_ms"] > 100 for row in lossy), lossy)
 

@@ -16,6 +16,8 @@
 #include "towpath/base/ids.h"
 #include "towpath/base/prefix.h"
 #include "towpath/bgp/family.h"
+#include "towpath/bgp/peer_as.h"
+#include "towpath/bgp/role.h"
 #include "towpath/bgp/route_policy.h"
 
 namespace towpath::bgp {
@@ -32,21 +34,43 @@ struct ListenAddress {
 // rules).
 enum class ExportScope : std::uint8_t { kOwn, kAll };
 
+// RFC 7705: toward one external peer this host is in another AS than its own.
+struct LocalAs {
+  AsNumber as;
+  bool no_prepend = false;  // the number is not put in front of what the peer sends
+  bool replace_as = false;  // our own AS is left out of what the peer is sent
+  friend auto operator<=>(const LocalAs&, const LocalAs&) = default;
+};
+
 struct PeerConfig {
   std::string name;   // unique; for people
   IpAddress address;  // unique; also the identity of the peer
-  AsNumber as;
+  PeerAs as;
+  std::optional<LocalAs> local_as;
   std::uint16_t port = kBgpPort;  // where we connect to
   std::optional<IpAddress>
       local_address;     // source of our connections, and the only address where we accept this peer
   bool passive = false;  // never connect, only accept
   std::chrono::seconds hold_time{9};  // 0 (no keepalives) or at least 3 (RFC 4271 section 4.2)
+  // How long the peer may take nothing of what we send (RFC 9687); 0: for ever.
+  std::chrono::seconds send_hold_time{480};
   std::chrono::seconds connect_retry{5};
   std::array<bool, kFamilyCount> families{true, true};
   // IPv6 routes over an IPv4 session (and the reverse) need a next hop of their own family. Without one the
   // address of the interface that carries the session is taken.
   std::array<std::optional<IpAddress>, kFamilyCount> next_hop_self;
-  std::uint8_t ttl = 0;                 // 0: 1 for eBGP, kernel default for iBGP; more for multihop eBGP
+  std::uint8_t ttl = 0;  // 0: 1 for eBGP, kernel default for iBGP; more for multihop eBGP
+  // RFC 5082: the peer is at most so many hops away, packets from farther away are dropped. 0: not checked.
+  // Takes the place of `ttl`.
+  std::uint8_t ttl_security = 0;
+  bool extended_messages = false;  // RFC 8654: messages of up to 65535 octets
+  bool extended_next_hop = false;  // RFC 8950: IPv4 routes with IPv6 next hops
+  // RFC 4724: how long peers are asked to keep our routes while we are away; 0: not at all.
+  std::chrono::seconds restart_time{120};
+  std::optional<Role> role;  // RFC 9234, ours; only for eBGP
+  bool role_strict = false;  // no session with a peer that announces no role
+  // Stays down, and the peer is told this text (RFC 9003).
+  std::optional<std::string> shutdown;
   bool route_reflector_client = false;  // RFC 4456; only for iBGP
   PolicyPtr export_policy;
   ExportScope export_scope = ExportScope::kOwn;  // of what the export policy does not decide

@@ -26,8 +26,10 @@ inline OpenMessage open_of(Identity who, std::uint16_t hold_time = 9) {
   return open;
 }
 
-inline OpenMessage with_graceful_restart(OpenMessage open) {
+// `notification`: the N bit of RFC 8538.
+inline OpenMessage with_graceful_restart(OpenMessage open, bool notification = false) {
   GracefulRestart restart;
+  restart.notification = notification;
   restart.restart_time = std::chrono::seconds(120);
   restart.families[index(Family::kIpv4Unicast)] = GracefulRestart::FamilyState{};
   open.capabilities.graceful_restart = restart;
@@ -35,7 +37,10 @@ inline OpenMessage with_graceful_restart(OpenMessage open) {
 }
 
 inline SessionSettings settings(Identity local, Identity peer) {
-  return {open_of(local), AsNumber{peer.as}, std::chrono::seconds(5)};
+  SessionSettings settings;
+  settings.open = open_of(local);
+  settings.peer_as = AsNumber{peer.as};
+  return settings;
 }
 
 // "connect", "disconnect(stopped)", "open", "keepalive", "notification 6/2", "notification 5/1[2]" with data

@@ -31,6 +31,7 @@ SessionEvent sample(EventKind kind) {
     case EventKind::kConnectRetryTimerExpires: return ConnectRetryTimerExpires{};
     case EventKind::kHoldTimerExpires: return HoldTimerExpires{};
     case EventKind::kKeepaliveTimerExpires: return KeepaliveTimerExpires{};
+    case EventKind::kSendHoldTimerExpires: return SendHoldTimerExpires{};
     case EventKind::kTcpConnected: return TcpConnected{};
     case EventKind::kTcpConnectionFails: return TcpConnectionFails{};
     case EventKind::kOpenReceived: return OpenReceived{open_of(kPeer)};
@@ -87,6 +88,11 @@ const std::array<Row, kEventKindCount> kTable{{
      {"Idle: ", "Idle: disconnect(connect failed)", "Idle: disconnect(connect failed)",
       "Idle: notification 5/0 disconnect(protocol error)", "OpenConfirm: keepalive",
       "Established: keepalive"}},
+    {EventKind::kSendHoldTimerExpires,
+     {"Idle: ", "Idle: disconnect(connect failed)", "Idle: disconnect(connect failed)",
+      "Idle: notification 5/0 disconnect(protocol error)",
+      "Idle: notification 5/0 disconnect(protocol error)",
+      "Idle: notification 8/0 disconnect(send hold time expired) down(flush)"}},
     {EventKind::kTcpConnected,
      {"Idle: ", "OpenSent: open", "OpenSent: open", "Idle: notification 5/0 disconnect(protocol error)",
       "Idle: notification 5/0 disconnect(protocol error)",
@@ -215,7 +221,86 @@ TEST(SessionFsm, RoutesAreKeptOnlyWhenAPeerWithGracefulRestartFallsSilent) {
   EXPECT_THAT(text(fsm.step(TcpConnectionFails{}, kStart)), testing::EndsWith("down(flush)"));
 }
 
+TEST(SessionFsm, BetweenSpeakersThatAgreedOnItOnlyAHardResetFlushes) {
+  // RFC 8538 section 4 and 5.
+  struct Case {
+    SessionEvent event;
+    const char* expected;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {TcpConnectionFails{}, "down(stale)"},
+           {HoldTimerExpires{}, "notification 6/9[4][0] disconnect(hold time expired) down(flush)"},
+           {SendHoldTimerExpires{}, "down(stale)"},
+           {MessageError{error(kMalformedAsPath)},
+            "notification 3/11 disconnect(protocol error) down(stale)"},
+           {NotificationReceived{{kAdministrativeReset, {}}}, "down(stale)"},
+           {NotificationReceived{{kBfdDown, {}}}, "down(stale)"},
+           {NotificationReceived{{kHardReset, {}}}, "down(flush)"},
+           {Stop{}, "disconnect(stopped) down(flush)"},
+           {Stop{NotificationMessage{kOtherConfigurationChange, {}}},
+            "notification 6/6 disconnect(stopped) down(stale)"},
+           {Stop{NotificationMessage{kAdministrativeShutdown, {std::byte{1}, std::byte{65}}}},
+            "notification 6/9[6][2][1][65] disconnect(stopped) down(flush)"},
+           {Stop{NotificationMessage{kPeerDeconfigured, {}}},
+            "notification 6/9[6][3] disconnect(stopped) down(flush)"},
+           {Stop{NotificationMessage{kMaximumPrefixesReached, {}}},
+            "notification 6/9[6][1] disconnect(stopped) down(flush)"},
+           {Stop{NotificationMessage{kBfdDown, {}}},
+            "notification 6/9[6][10] disconnect(stopped) down(flush)"},
+       }) {
+    SessionSettings ours = settings(kLocal, kPeer);
+    ours.open = with_graceful_restart(ours.open, true);
+    SessionFsm fsm(ours, 1);
+    fsm.step(Start{}, kStart);
+    fsm.step(TcpConnected{}, kStart);
+    fsm.step(OpenReceived{with_graceful_restart(open_of(kPeer), true)}, kStart);
+    fsm.step(KeepaliveReceived{}, kStart);
+    EXPECT_THAT(text(fsm.step(c.event, kStart)), testing::EndsWith(c.expected)) << format(kind_of(c.event));
+  }
+}
+
+TEST(SessionFsm, OneSideAloneDoesNotKeepRoutesOverANotification) {
+  SessionFsm fsm = in_state(SessionState::kEstablished, with_graceful_restart(open_of(kPeer), true));
+  EXPECT_EQ(text(fsm.step(Stop{NotificationMessage{kAdministrativeShutdown, {}}}, kStart)),
+            "notification 6/2 disconnect(stopped) down(flush)");
+}
+
 // --- timers
+
+TEST(SessionFsm, APeerThatReadsNothingIsGivenUpAfterTheSendHoldTime) {
+  SessionSettings ours = settings(kLocal, kPeer);
+  ours.send_hold_time = 20s;
+  SessionFsm fsm(ours, 1);
+  fsm.step(Start{}, kStart);
+  fsm.step(TcpConnected{}, kStart);
+  fsm.step(OpenReceived{open_of(kPeer)}, kStart);
+  fsm.step(KeepaliveReceived{}, kStart);
+  fsm.sent(kStart + 5s);  // from here on everything is stuck
+  TimePoint now = kStart;
+  while (fsm.state() == SessionState::kEstablished) {
+    now = *fsm.next_deadline();
+    fsm.heard(now);  // it lives and talks: RFC 9687 is about just that
+    fsm.sent(kStart + 5s);
+    if (const auto event = fsm.due(now)) fsm.step(*event, now);
+  }
+  EXPECT_EQ(now, kStart + 25s);
+}
+
+TEST(SessionFsm, TheSendHoldTimeCanBeChangedAndSwitchedOffWhileItRuns) {
+  SessionFsm fsm = in_state(SessionState::kEstablished, open_of(kPeer, 0));
+  fsm.sent(kStart + 1s);
+  EXPECT_FALSE(fsm.next_deadline()) << "RFC 9687 section 4: none where the hold time is 0";
+  fsm = in_state(SessionState::kEstablished);
+  SessionSettings changed = settings(kLocal, kPeer);
+  changed.send_hold_time = 1s;
+  fsm.set_settings(changed);
+  fsm.sent(kStart);
+  EXPECT_EQ(fsm.next_deadline(), kStart + 1s);
+  changed.send_hold_time = 0s;
+  fsm.set_settings(changed);
+  fsm.sent(kStart);
+  EXPECT_GT(*fsm.next_deadline(), kStart + 2s);
+}
 
 TEST(SessionFsm, ConnectRetryIsJitteredAndTriesAgain) {
   SessionFsm fsm = make();

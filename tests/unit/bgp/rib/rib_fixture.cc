@@ -114,6 +114,11 @@ void Receiver::pull_all(Rib& rib, PeerId peer) {
 
 void Receiver::apply(std::span<const std::byte> message) {
   ++messages;
+  if (message[18] == static_cast<std::byte>(MessageType::kRouteRefresh)) {
+    ASSERT_EQ(message.size(), 23U);
+    refresh_marks += message[21] == std::byte{1} ? "[" : std::to_string(announced) + "]";
+    return;
+  }
   UpdateMessage update;
   const auto status = decode_update(message.subspan(kHeaderSize), session_, update);
   ASSERT_TRUE(status.has_value());

@@ -41,6 +41,8 @@ class Receiver {
 
   std::map<Prefix, PathAttributes> routes;
   std::map<Family, int> end_of_ribs;
+  // RFC 7313: for each refresh "[n]", n being how many routes had come by its end.
+  std::string refresh_marks;
   std::size_t messages = 0;
   std::size_t announced = 0;
   std::size_t withdrawn = 0;

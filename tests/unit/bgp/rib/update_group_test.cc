@@ -156,6 +156,23 @@ TEST_F(UpdateGroupTest, RefreshRepeatsOneFamilyWithoutEndOfRib) {
   EXPECT_EQ(a.announced, 23U) << "the changes come once";
 }
 
+TEST_F(UpdateGroupTest, ARefreshIsMarkedWhereBothSidesKnowTheMarks) {
+  Receiver a = open(a_);
+  announce_many(0, 10);
+  rib_.refresh_output(a_, kV4, true);
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(a.refresh_marks, "") << "RFC 7313 section 4: not before the End-of-RIB";
+  EXPECT_EQ(a.end_of_ribs[kV4], 1);
+  a.announced = 0;
+  rib_.refresh_output(a_, kV4, true);
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(a.refresh_marks, "[10]") << "all routes stand between BoRR and EoRR";
+  EXPECT_EQ(a.end_of_ribs[kV4], 1);
+  rib_.refresh_output(a_, kV6, true);
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(a.refresh_marks, "[10][10]") << "an empty family is marked, too";
+}
+
 TEST_F(UpdateGroupTest, ASessionThatComesBackStartsAnew) {
   Receiver a = open(a_);
   announce_many(0, 10);

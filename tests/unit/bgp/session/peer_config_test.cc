@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <vector>
+
 namespace towpath::bgp {
 namespace {
 
@@ -14,43 +19,108 @@ PeerConfig external() {
   return peer;
 }
 
-TEST(PeerConfig, OnlyWhatTheSessionWasNegotiatedByNeedsANewOne) {
+TEST(PeerConfig, EachFieldHasOneEffect) {
   struct Case {
-    const char* field;
+    const char* key;
     void (*change)(PeerConfig&);
-    bool reset;
+    ChangeEffect effect;
   };
-  for (const Case& c : std::initializer_list<Case>{
-           {"name", [](PeerConfig& p) { p.name = "c"; }, false},
-           {"connect_retry", [](PeerConfig& p) { p.connect_retry = std::chrono::seconds(7); }, false},
-           {"import", [](PeerConfig& p) { p.import_policy = PolicyPtr({RouteRule{}}); }, false},
-           {"export", [](PeerConfig& p) { p.export_scope = ExportScope::kAll; }, false},
-           {"next_hop", [](PeerConfig& p) { p.next_hop_self[0] = IpAddress::v4(1); }, false},
-           {"as", [](PeerConfig& p) { p.as = AsNumber{65003}; }, true},
-           {"port", [](PeerConfig& p) { p.port = 1179; }, true},
-           {"local_address", [](PeerConfig& p) { p.local_address = IpAddress::v4(1); }, true},
-           {"passive", [](PeerConfig& p) { p.passive = true; }, true},
-           {"hold_time", [](PeerConfig& p) { p.hold_time = std::chrono::seconds(30); }, true},
-           {"families", [](PeerConfig& p) { p.families[1] = false; }, true},
-           {"ttl", [](PeerConfig& p) { p.ttl = 2; }, true},
-           {"route_reflector_client", [](PeerConfig& p) { p.route_reflector_client = true; }, true},
-       }) {
+  using enum ChangeEffect;
+  const std::initializer_list<Case> cases{
+      {"name", [](PeerConfig& p) { p.name = "c"; }, kLive},
+      {"as", [](PeerConfig& p) { p.as = AsNumber{65003}; }, kReset},
+      {"local_as", [](PeerConfig& p) { p.local_as = LocalAs{AsNumber{65009}}; }, kReset},
+      {"port", [](PeerConfig& p) { p.port = 1179; }, kReset},
+      {"local_address", [](PeerConfig& p) { p.local_address = IpAddress::v4(1); }, kReset},
+      {"passive", [](PeerConfig& p) { p.passive = true; }, kReset},
+      {"hold_time", [](PeerConfig& p) { p.hold_time = std::chrono::seconds(30); }, kReset},
+      {"send_hold_time", [](PeerConfig& p) { p.send_hold_time = std::chrono::seconds(30); }, kLive},
+      {"connect_retry", [](PeerConfig& p) { p.connect_retry = std::chrono::seconds(7); }, kLive},
+      {"families", [](PeerConfig& p) { p.families[1] = false; }, kReset},
+      {"next_hop", [](PeerConfig& p) { p.next_hop_self[0] = IpAddress::v4(1); }, kRefresh},
+      {"ttl", [](PeerConfig& p) { p.ttl = 2; }, kReset},
+      {"ttl_security", [](PeerConfig& p) { p.ttl_security = 1; }, kReset},
+      {"extended_messages", [](PeerConfig& p) { p.extended_messages = true; }, kReset},
+      {"extended_next_hop", [](PeerConfig& p) { p.extended_next_hop = true; }, kReset},
+      {"restart_time", [](PeerConfig& p) { p.restart_time = std::chrono::seconds(1); }, kReset},
+      {"role", [](PeerConfig& p) { p.role = Role::kPeer; }, kReset},
+      {"role_strict", [](PeerConfig& p) { p.role_strict = true; }, kReset},
+      {"shutdown", [](PeerConfig& p) { p.shutdown = "why"; }, kReset},
+      {"route_reflector_client", [](PeerConfig& p) { p.route_reflector_client = true; }, kReset},
+      {"export", [](PeerConfig& p) { p.export_scope = ExportScope::kAll; }, kRefresh},
+      {"import", [](PeerConfig& p) { p.import_policy = PolicyPtr({RouteRule{}}); }, kRefresh},
+      {"blocks", [](PeerConfig& p) { p.authorisation = PolicyPtr({RouteRule{}}); }, kRefresh},
+  };
+  for (const PeerField& field : peer_fields()) {
+    const auto* found = std::ranges::find(cases, field.key, &Case::key);
+    ASSERT_NE(found, cases.end()) << field.key << " has no row here";
     PeerConfig changed = external();
-    c.change(changed);
-    EXPECT_EQ(needs_new_session(external(), changed), c.reset) << c.field;
+    found->change(changed);
+    EXPECT_TRUE(field.differs(external(), changed)) << field.key;
+    EXPECT_EQ(field.effect, found->effect) << field.key;
+    EXPECT_EQ(needs_new_session(external(), changed), found->effect == kReset) << field.key;
   }
+  EXPECT_EQ(peer_fields().size(), cases.size());
   EXPECT_FALSE(needs_new_session(external(), external()));
+}
+
+// docs/configuration.md has the same table, row by row.
+TEST(PeerConfig, TheDocumentedEffectsAreThoseOfTheCode) {
+  std::ifstream page(TOWPATH_CONFIGURATION_PAGE);
+  std::vector<std::string> documented;
+  bool in_table = false;
+  for (std::string line; std::getline(page, line);) {
+    in_table = in_table ? line.starts_with("|") : line == "| key | effect |";
+    if (in_table && line.starts_with("| `")) documented.push_back(line);
+  }
+  std::vector<std::string> expected;
+  for (const PeerField& field : peer_fields()) {
+    expected.push_back("| `" + std::string(field.key) + "` | " + std::string(format(field.effect)) + " |");
+  }
+  EXPECT_EQ(documented, expected);
 }
 
 TEST(PeerConfig, AnExternalPeerIsOneHopAwayUnlessConfigured) {
   PeerConfig peer = external();
-  EXPECT_EQ(packet_ttl(kLocal, peer), 1);
+  EXPECT_EQ(hop_limits(kLocal, peer), (HopLimits{1, 0}));
   peer.ttl = 5;
-  EXPECT_EQ(packet_ttl(kLocal, peer), 5);
+  EXPECT_EQ(hop_limits(kLocal, peer), (HopLimits{5, 0}));
   peer.as = kLocal.as;
-  EXPECT_EQ(packet_ttl(kLocal, peer), 5);
+  EXPECT_EQ(hop_limits(kLocal, peer), (HopLimits{5, 0}));
   peer.ttl = 0;
-  EXPECT_EQ(packet_ttl(kLocal, peer), 0);
+  EXPECT_EQ(hop_limits(kLocal, peer), (HopLimits{0, 0}));
+}
+
+TEST(PeerConfig, TtlSecurityCountsHops) {
+  PeerConfig peer = external();
+  peer.ttl_security = 1;
+  EXPECT_EQ(hop_limits(kLocal, peer), (HopLimits{255, 255}));
+  peer.ttl_security = 3;
+  EXPECT_EQ(hop_limits(kLocal, peer), (HopLimits{255, 253}));
+}
+
+TEST(PeerConfig, TheOpenNamesTheAsThatThePeerKnows) {
+  PeerConfig peer = external();
+  peer.local_as = LocalAs{AsNumber{65009}};
+  const auto settings = session_settings(kLocal, peer, {});
+  EXPECT_EQ(settings.open.as.value, 65009U);
+  EXPECT_EQ(settings.open.capabilities.four_octet_as->value, 65009U);
+}
+
+TEST(PeerConfig, ARoleIsToldToExternalPeersOnly) {
+  PeerConfig peer = external();
+  peer.role = Role::kCustomer;
+  EXPECT_EQ(session_settings(kLocal, peer, {}).open.capabilities.role, Role::kCustomer);
+  peer.as = PeerAs::internal();
+  EXPECT_EQ(session_settings(kLocal, peer, {}).open.capabilities.role, std::nullopt);
+}
+
+TEST(PeerConfig, WithoutARestartTimeWeOnlyHelpOthers) {
+  PeerConfig peer = external();
+  peer.restart_time = std::chrono::seconds(0);
+  const auto restart = session_settings(kLocal, peer, {}).open.capabilities.graceful_restart;
+  ASSERT_TRUE(restart);
+  EXPECT_FALSE(restart->families[0] || restart->families[1]);
 }
 
 TEST(PeerConfig, KindFollowsTheAs) {
@@ -76,7 +146,7 @@ TEST(PeerConfig, TheOpenAnnouncesWhatIsConfigured) {
   EXPECT_EQ(capabilities.four_octet_as, kLocal.as);
   ASSERT_TRUE(capabilities.graceful_restart);
   EXPECT_TRUE(capabilities.graceful_restart->restarting);
-  EXPECT_EQ(capabilities.graceful_restart->restart_time, kRestartTime);
+  EXPECT_EQ(capabilities.graceful_restart->restart_time, peer.restart_time);
   ASSERT_TRUE(capabilities.graceful_restart->families[0]);
   EXPECT_TRUE(capabilities.graceful_restart->families[0]->forwarding_preserved);
   EXPECT_FALSE(capabilities.graceful_restart->families[1]);

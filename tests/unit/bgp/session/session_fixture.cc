@@ -1,6 +1,7 @@
 #include "session_fixture.h"
 
 #include <algorithm>
+#include <boost/asio/ip/unicast.hpp>
 
 #include "bgp/session/endpoint.h"
 #include "bgp/wire/decode.h"
@@ -97,6 +98,14 @@ void RawPeer::connect(const IpAddress& to, std::uint16_t port, int receive_buffe
   socket.non_blocking(true);
   framer_ = MessageFramer();
   closed_ = false;
+}
+void RawPeer::connect_with_ttl(const IpAddress& to, std::uint16_t port, int ttl) {
+  socket = tcp::socket(socket.get_executor());
+  socket.open(own_.is_v4() ? tcp::v4() : tcp::v6());
+  socket.set_option(asio::ip::unicast::hops(ttl));
+  socket.bind(to_endpoint(own_, 0));
+  socket.connect(to_endpoint(to, port));
+  socket.non_blocking(true);
 }
 void RawPeer::listen() {
   acceptor_.open(tcp::v4());

@@ -80,6 +80,7 @@ class RawPeer {
 
   // `receive_buffer`: of the socket, in bytes; 0 for the kernel's default.
   void connect(const IpAddress& to, std::uint16_t port, int receive_buffer = 0);
+  void connect_with_ttl(const IpAddress& to, std::uint16_t port, int ttl);
   // Waits for the speaker to connect; port() says where.
   void listen();
   std::uint16_t port() const;

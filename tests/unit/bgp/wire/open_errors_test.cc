@@ -164,6 +164,44 @@ TEST(CheckOpen, ComparesWithTheConfiguration) {
   EXPECT_EQ(check_open(open, expected).error().code, kRoleMismatch);
 }
 
+TEST(CheckOpen, APeerMayBeInAnyAsOutsideOrInsideOurs) {
+  OpenMessage open{AsNumber{65001}, 9, RouterId{8}, {}};
+  const auto verdict = [&](PeerAs as) {
+    return check_open(open, {AsNumber{65000}, RouterId{7}, as}).has_value();
+  };
+  EXPECT_TRUE(verdict(PeerAs::external()));
+  EXPECT_FALSE(verdict(PeerAs::internal()));
+  open.as = AsNumber{65000};
+  EXPECT_FALSE(verdict(PeerAs::external()));
+  EXPECT_TRUE(verdict(PeerAs::internal()));
+}
+
+// RFC 9234 section 4.2, table 2: every pair of roles.
+TEST(CheckOpen, RolesMustFitEachOther) {
+  constexpr std::array kRoles{Role::kProvider, Role::kRouteServer, Role::kRouteServerClient, Role::kCustomer,
+                              Role::kPeer};
+  unsigned good = 0;
+  for (const Role ours : kRoles) {
+    for (const Role theirs : kRoles) {
+      OpenMessage open{AsNumber{65001}, 9, RouterId{8}, {}};
+      open.capabilities.role = theirs;
+      const auto status = check_open(open, {AsNumber{65000}, RouterId{7}, AsNumber{65001}, ours});
+      EXPECT_EQ(status.has_value(), theirs == counterpart(ours)) << format(ours) << " and " << format(theirs);
+      EXPECT_TRUE(status || status.error().code == kRoleMismatch);
+      good += status.has_value() ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(good, 5U);
+}
+
+TEST(CheckOpen, ARoleIsMissedOnlyInStrictMode) {
+  const OpenMessage open{AsNumber{65001}, 9, RouterId{8}, {}};
+  EXPECT_TRUE(check_open(open, {AsNumber{65000}, RouterId{7}, AsNumber{65001}, Role::kCustomer, false}));
+  const auto strict =
+      check_open(open, {AsNumber{65000}, RouterId{7}, AsNumber{65001}, Role::kCustomer, true});
+  EXPECT_EQ(strict.error().code, kRoleMismatch);
+}
+
 TEST(RouteRefresh, LengthIsCheckedForKnownSubtypesOnly) {
   const auto decoded = [](const char* body) {
     const Bytes whole = message(MessageType::kRouteRefresh, bytes(body));

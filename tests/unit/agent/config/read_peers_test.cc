@@ -1,0 +1,87 @@
+// The keys of a peer beyond the basic ones of parse_config_test.cc.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agent/config/parse_config.h"
+
+namespace towpath::agent {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::string file_with(const std::string& more, const std::string& as = "65001") {
+  return "node: a\nrouter_id: 192.0.2.1\nas: 64512\npeers:\n- {name: b, address: 192.0.2.2, as: " + as +
+         ", " + more + "}\n";
+}
+
+bgp::PeerConfig peer(const std::string& more, const std::string& as = "65001") {
+  const auto config = parse_config(file_with(more, as), "t.yaml");
+  if (config) return config->speaker.peers.front();
+  ADD_FAILURE() << testing::PrintToString(config.error());
+  return {};
+}
+
+TEST(ReadPeers, SessionOptionsAreTaken) {
+  const bgp::PeerConfig p = peer(
+      "send_hold_time: 60, ttl_security: 2, extended_messages: true, extended_next_hop: true, restart_time: "
+      "0, "
+      "role: rs-client, role_strict: true, shutdown: 'moved: rack 7', local_as: {as: 65009, replace_as: "
+      "true}");
+  EXPECT_EQ(p.send_hold_time.count(), 60);
+  EXPECT_EQ(p.ttl_security, 2);
+  EXPECT_TRUE(p.extended_messages);
+  EXPECT_TRUE(p.extended_next_hop);
+  EXPECT_EQ(p.restart_time.count(), 0);
+  EXPECT_EQ(p.role, bgp::Role::kRouteServerClient);
+  EXPECT_TRUE(p.role_strict);
+  EXPECT_EQ(p.shutdown, "moved: rack 7");
+  EXPECT_EQ(p.local_as, (bgp::LocalAs{AsNumber{65009}, false, true}));
+}
+
+TEST(ReadPeers, AnAsMayBeAnyOutsideOrInsideOurs) {
+  EXPECT_EQ(peer("port: 179", "external").as, bgp::PeerAs::external());
+  EXPECT_EQ(peer("route_reflector_client: true", "internal").as, bgp::PeerAs::internal());
+}
+
+TEST(ReadPeers, AShutdownMayHaveNoText) {
+  EXPECT_EQ(peer("shutdown: ''").shutdown, "");
+  EXPECT_EQ(peer("port: 179").shutdown, std::nullopt);
+}
+
+struct Refused {
+  const char* as;
+  std::string keys;
+  std::string error;
+};
+
+TEST(ReadPeers, RefusesWithOneExactComplaint) {
+  const std::string at = "t.yaml:5: peers[0].";
+  const std::string long_text(129, 'x');
+  for (const Refused& row : std::initializer_list<Refused>{
+           {"ours", "port: 179", "as: value 'ours': 'ours' is not an AS number (1 to 4294967295)"},
+           {"65001", "ttl: 2, ttl_security: 1",
+            "ttl_security: value '1': sends every packet with TTL 255 (RFC 5082); leave out ttl"},
+           {"65001", "ttl_security: 255", "ttl_security: value '255': must be a number from 0 to 254"},
+           {"65001", "hold_time: 90, send_hold_time: 90",
+            "send_hold_time: value '90': must be 0 or more than hold_time, 90 (RFC 9687 section 5)"},
+           {"65001", "restart_time: 4096", "restart_time: value '4096': must be a number from 0 to 4095"},
+           {"65001", "role: boss",
+            "role: value 'boss': must be one of provider, rs, rs-client, customer, peer"},
+           {"64512", "role: peer", "role: value 'peer': is for peers in another AS (RFC 9234 section 4.1)"},
+           {"65001", "shutdown: " + long_text,
+            "shutdown: value '" + long_text + "': must have at most 128 octets (RFC 8203 section 2)"},
+           {"65001", "local_as: {as: 64512}", "local_as.as: value '64512': is our own AS anyway"},
+           {"65001", "local_as: {as: 65001}",
+            "local_as: is for peers in another AS (RFC 7705), this one is in AS 65001"},
+           {"internal", "local_as: {as: 65009}",
+            "local_as: is for peers in another AS (RFC 7705), this one is in AS internal"},
+           {"65001", "local_as: {replace_as: true}", "local_as.as: is missing"},
+       }) {
+    const auto config = parse_config(file_with(row.keys, row.as), "t.yaml");
+    ASSERT_FALSE(config.has_value()) << row.keys;
+    EXPECT_THAT(config.error(), ElementsAre(at + row.error));
+  }
+}
+
+}  // namespace
+}  // namespace towpath::agent

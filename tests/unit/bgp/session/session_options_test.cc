@@ -1,0 +1,311 @@
+// What a peer's optional keys do on the wire: one sound session each, or the reason why there is none.
+#include <netinet/in.h>
+
+#include "bgp/session/endpoint.h"
+#include "bgp/wire/encode.h"
+#include "session_fixture.h"
+
+namespace towpath::bgp::test {
+namespace {
+
+using boost::asio::ip::tcp;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class SessionOptions : public SessionTest {
+ protected:
+  void make_subject() {
+    subject = std::make_unique<TestSpeaker>(loop, 65001, "127.0.1.1", "10.0.0.1");
+    subject->config.originate = {prefix("10.64.1.0/26"), prefix("fd00:64:0:1::/122")};
+  }
+  // Changes the configuration of "raw" before it has sent anything, and has it connect anew.
+  void begin_with(void (*change)(PeerConfig&)) {
+    if (subject == nullptr) make_subject();
+    begin_raw_session();
+    change(subject->peer_config("raw"));
+    subject->apply();
+    raw->connect(address("127.0.1.1"), subject->port());
+  }
+  void finish_handshake(const OpenMessage& open) {
+    raw->send(open);
+    raw->send(KeepaliveMessage{});
+    ASSERT_TRUE(run_until([&] { return subject->established("raw"); }));
+  }
+  // The OPEN that the speaker sent.
+  OpenMessage their_open() {
+    EXPECT_TRUE(run_until([&] {
+      raw->poll();
+      return !raw->inbox.empty();
+    }));
+    const Message first = raw->inbox.empty() ? Message(OpenMessage{}) : raw->inbox.front();
+    return std::holds_alternative<OpenMessage>(first) ? std::get<OpenMessage>(first) : OpenMessage{};
+  }
+  bool notified() {
+    return run_until([&] {
+      raw->poll();
+      return !raw->notification.empty() && raw->closed();
+    });
+  }
+  UpdateMessage announcement(const char* text) {
+    UpdateMessage update;
+    update.attributes.as_path.prepend(AsNumber{65002});
+    Reach& reach = update.reach[UpdateMessage::kNlriField];
+    reach.next_hop.address = address("198.51.100.2");
+    reach.nlri.push_back({prefix(text)});
+    return update;
+  }
+};
+
+TEST_F(SessionOptions, WithTtlSecurityEveryPacketStartsAt255AndFarOnesAreDropped) {
+  make_subject();
+  begin_raw_session();
+  subject->peer_config("raw").ttl_security = 1;
+  subject->apply();
+  // Packets that start at 64 are as good as 191 hops away: not even the connection comes about.
+  tcp::socket far(loop);
+  far.open(tcp::v4());
+  far.bind(to_endpoint(address("127.0.1.2"), 0));
+  bool answered = false;
+  far.async_connect(to_endpoint(address("127.0.1.1"), subject->port()),
+                    [&](const boost::system::error_code& error) { answered = !error; });
+  RawPeer near(loop, "127.0.1.2");
+  near.connect_with_ttl(address("127.0.1.1"), subject->port(), 255);
+  near.send(open_of(65002, "10.0.0.2"));
+  near.send(KeepaliveMessage{});
+  ASSERT_TRUE(run_until([&] { return subject->established("raw"); }));
+  int least = 255;
+  ASSERT_EQ(::setsockopt(near.socket.native_handle(), IPPROTO_IP, IP_MINTTL, &least, sizeof least), 0);
+  ASSERT_TRUE(run_until([&] {
+    near.poll();
+    return near.announced == 2;
+  })) << "what the speaker sends passes the same check";
+  EXPECT_FALSE(answered);
+}
+
+TEST_F(SessionOptions, AShutDownPeerIsToldWhyAndStaysDown) {
+  make_subject();
+  establish_raw_session();
+  subject->peer_config("raw").shutdown = "moved to rack 7";
+  subject->apply();
+  ASSERT_TRUE(notified());
+  EXPECT_EQ(raw->notification, "6/2 Cease, Administrative Shutdown: \"moved to rack 7\"");
+  raw->notification.clear();
+  raw->connect(address("127.0.1.1"), subject->port());
+  ASSERT_TRUE(notified());
+  EXPECT_THAT(raw->notification, StartsWith("6/5"));
+  EXPECT_EQ(subject->status("raw").last_error, "shut down by configuration: moved to rack 7");
+  EXPECT_TRUE(subject->speaker->in_sync()) << "nobody waits for a peer that is meant to be down";
+  subject->peer_config("raw").shutdown.reset();
+  subject->apply();
+  raw->connect(address("127.0.1.1"), subject->port());
+  finish_handshake(open_of(65002, "10.0.0.2"));
+}
+
+TEST_F(SessionOptions, TheShutdownOfThePeerIsShownSafely) {
+  establish_raw_session();
+  raw->send(NotificationMessage{kAdministrativeShutdown, shutdown_communication("bye\n\x1b[31mred")});
+  ASSERT_TRUE(run_until([&] { return !subject->status("raw").last_error.empty(); }));
+  EXPECT_THAT(subject->status("raw").last_error, HasSubstr("\"bye\\x0a\\x1b[31mred\""));
+}
+
+TEST_F(SessionOptions, RolesThatDoNotFitEndTheSession) {
+  begin_with([](PeerConfig& p) { p.role = Role::kCustomer; });
+  EXPECT_EQ(their_open().capabilities.role, Role::kCustomer);
+  OpenMessage open = open_of(65002, "10.0.0.2");
+  open.capabilities.role = Role::kPeer;
+  raw->send(open);
+  ASSERT_TRUE(notified());
+  EXPECT_THAT(raw->notification, StartsWith("2/11"));
+  EXPECT_THAT(subject->status("raw").last_error, HasSubstr("the peer says it is peer"));
+}
+
+TEST_F(SessionOptions, AMissingRoleMattersInStrictModeOnly) {
+  begin_with([](PeerConfig& p) { p.role = Role::kCustomer; });
+  finish_handshake(open_of(65002, "10.0.0.2"));
+  subject->peer_config("raw").role_strict = true;
+  subject->apply();
+  ASSERT_TRUE(notified());
+  raw->notification.clear();
+  raw->connect(address("127.0.1.1"), subject->port());
+  raw->send(open_of(65002, "10.0.0.2"));
+  ASSERT_TRUE(notified());
+  EXPECT_THAT(raw->notification, StartsWith("2/11"));
+}
+
+TEST_F(SessionOptions, AnyExternalAsIsTakenWhereTheConfigurationSaysSo) {
+  begin_with([](PeerConfig& p) { p.as = PeerAs::external(); });
+  finish_handshake(open_of(4200000000, "10.0.0.2"));
+  EXPECT_EQ(subject->status("raw").as.value, 4200000000U);
+}
+
+TEST_F(SessionOptions, OurOwnAsIsNotExternal) {
+  begin_with([](PeerConfig& p) { p.as = PeerAs::external(); });
+  raw->send(open_of(65001, "10.0.0.2"));
+  ASSERT_TRUE(notified());
+  EXPECT_THAT(raw->notification, StartsWith("2/2"));
+}
+
+// RFC 7705 section 3, with and without its two options.
+TEST_F(SessionOptions, ALocalAsStandsInThePathsOfBothDirections) {
+  struct Case {
+    LocalAs local;
+    const char* sent;
+    const char* received;
+  };
+  for (const Case& c :
+       std::initializer_list<Case>{{{AsNumber{65009}, false, false}, "65009 65001", "65009 65002"},
+                                   {{AsNumber{65009}, true, false}, "65009 65001", "65002"},
+                                   {{AsNumber{65009}, false, true}, "65009", "65009 65002"},
+                                   {{AsNumber{65009}, true, true}, "65009", "65002"}}) {
+    subject.reset();
+    make_subject();
+    begin_raw_session();
+    subject->peer_config("raw").local_as = c.local;
+    subject->apply();
+    raw->connect(address("127.0.1.1"), subject->port());
+    EXPECT_EQ(their_open().as.value, 65009U);
+    finish_handshake(open_of(65002, "10.0.0.2"));
+    ASSERT_TRUE(run_until([&] {
+      raw->poll();
+      return raw->announced == 2;
+    }));
+    for (const Message& message : raw->inbox) {
+      const auto* update = std::get_if<UpdateMessage>(&message);
+      if (update == nullptr || !update->announces()) continue;
+      EXPECT_EQ(update->attributes.as_path.to_string(), c.sent);
+    }
+    raw->send(announcement("10.64.2.0/26"));
+    ASSERT_TRUE(run_until([&] { return subject->has("10.64.2.0/26"); }));
+    WalkCursor cursor;
+    std::vector<RouteRow> rows;
+    subject->speaker->walk(RibView::kAdjRibIn, *subject->speaker->find_peer("raw"), cursor, 100, rows);
+    ASSERT_EQ(rows.size(), 1U);
+    EXPECT_EQ(rows[0].attributes.as_path.to_string(), c.received);
+  }
+}
+
+TEST_F(SessionOptions, APeerThatStopsReadingIsGivenUpAfterTheSendHoldTime) {
+  make_subject();
+  for (std::uint32_t i = 0; i < 500000; ++i) {  // more than the socket's buffers take
+    subject->config.originate.push_back(*Prefix::make(address("fd00:64::").plus(std::uint64_t{i} << 4), 124));
+  }
+  establish_raw_session(3, 65536);
+  subject->peer_config("raw").send_hold_time = 1s;
+  subject->apply();
+  std::vector<std::byte> keepalive;
+  encode_keepalive(keepalive);
+  ASSERT_TRUE(run_until([&] {
+    raw->send(keepalive);  // it talks all the time: the hold timer would never end this
+    return !subject->established("raw");
+  }));
+  EXPECT_THAT(subject->observer.log, Contains(HasSubstr("send hold time expired; sent NOTIFICATION 8/0")));
+}
+
+TEST_F(SessionOptions, ExtendedMessagesAreTakenWhereWeAnnouncedThem) {
+  begin_with([](PeerConfig& p) { p.extended_messages = true; });
+  finish_handshake(open_of(65002, "10.0.0.2"));
+  UpdateMessage update = announcement("10.65.0.0/26");
+  for (std::uint32_t i = 1; i < 2000; ++i) {
+    update.reach[UpdateMessage::kNlriField].nlri.push_back(
+        {*Prefix::make(IpAddress::v4(0x0A410000 + (i << 6)), 26)});
+  }
+  raw->parameters.max_send =
+      kMaxExtendedMessageSize;  // RFC 8654 section 4: we need not announce it ourselves
+  raw->send(update);
+  ASSERT_TRUE(run_until([&] { return subject->observer.routes.size() == 2002; }));
+}
+
+TEST_F(SessionOptions, WithoutThemALongMessageIsAnError) {
+  establish_raw_session();
+  std::vector<std::byte> header(19, std::byte{0xFF});
+  header[16] = std::byte{0x10};
+  header[17] = std::byte{0x01};  // 4097
+  header[18] = std::byte{2};
+  raw->send(header);
+  ASSERT_TRUE(notified());
+  EXPECT_THAT(raw->notification, StartsWith("1/2"));
+  EXPECT_THAT(raw->notification, HasSubstr("1001"));
+}
+
+// --- RFC 7313
+
+class EnhancedRefresh : public SessionOptions {
+ protected:
+  void establish() {
+    make_subject();
+    begin_raw_session();
+    OpenMessage open = open_of(65002, "10.0.0.2");
+    open.capabilities.enhanced_route_refresh = true;
+    finish_handshake(open);
+    ASSERT_TRUE(run_until([&] {
+      raw->poll();
+      return raw->announced == 2;
+    }));
+    raw->inbox.clear();
+  }
+  static RouteRefreshMessage mark(RouteRefreshSubtype subtype, std::uint16_t afi_value = 1) {
+    return {afi_value, 1, static_cast<std::uint8_t>(subtype)};
+  }
+};
+
+TEST_F(EnhancedRefresh, ARequestIsAnsweredBetweenMarks) {
+  establish();
+  ASSERT_TRUE(run_until([&] { return subject->status("raw").prefixes_sent == 2; }));
+  raw->send(mark(RouteRefreshSubtype::kRequest));
+  std::vector<std::uint8_t> marks;
+  ASSERT_TRUE(run_until([&] {
+    raw->poll();
+    marks.clear();
+    for (const Message& message : raw->inbox) {
+      const auto* refresh = std::get_if<RouteRefreshMessage>(&message);
+      if (refresh != nullptr) marks.push_back(refresh->subtype);
+    }
+    return marks.size() == 2;
+  }));
+  EXPECT_THAT(marks, testing::ElementsAre(1, 2));
+  EXPECT_EQ(raw->announced, 3U);
+}
+
+TEST_F(EnhancedRefresh, WhatIsNotRepeatedBetweenTheMarksIsGone) {
+  establish();
+  for (const char* text : {"10.64.2.0/26", "10.64.2.64/26", "10.64.2.128/26"}) raw->send(announcement(text));
+  ASSERT_TRUE(run_until([&] { return subject->has("10.64.2.128/26"); }));
+  raw->send(mark(RouteRefreshSubtype::kBegin));
+  raw->send(announcement("10.64.2.0/26"));
+  raw->send(mark(RouteRefreshSubtype::kEnd, 2));  // of a family that none was begun for
+  ASSERT_TRUE(run_until([&] { return subject->status("raw").prefixes_stale == 2; }));
+  EXPECT_TRUE(subject->has("10.64.2.64/26")) << "stale routes are used until the end";
+  raw->send(mark(RouteRefreshSubtype::kEnd));
+  ASSERT_TRUE(run_until([&] { return !subject->has("10.64.2.64/26") && !subject->has("10.64.2.128/26"); }));
+  EXPECT_TRUE(subject->has("10.64.2.0/26"));
+  EXPECT_TRUE(subject->established("raw"));
+}
+
+TEST_F(EnhancedRefresh, MarksThatWereNotAgreedOnAndUnknownSubtypesAreIgnored) {
+  establish_raw_session();
+  raw->send(announcement("10.64.2.0/26"));
+  ASSERT_TRUE(run_until([&] { return subject->has("10.64.2.0/26"); }));
+  for (const auto subtype :
+       {RouteRefreshSubtype::kBegin, RouteRefreshSubtype::kEnd, RouteRefreshSubtype{7}}) {
+    raw->send(mark(subtype));
+  }
+  raw->send(announcement("10.64.2.64/26"));
+  ASSERT_TRUE(run_until([&] { return subject->has("10.64.2.64/26"); }));
+  EXPECT_TRUE(subject->has("10.64.2.0/26"));
+}
+
+TEST_F(EnhancedRefresh, AWrongLengthIsToldWithTheWholeMessage) {
+  establish_raw_session();
+  std::vector<std::byte> bytes;
+  encode_route_refresh(mark(RouteRefreshSubtype::kRequest), bytes);
+  bytes.push_back(std::byte{0});
+  bytes[17] = std::byte{24};
+  raw->send(bytes);
+  ASSERT_TRUE(notified());
+  EXPECT_THAT(raw->notification, StartsWith("7/1"));
+  EXPECT_THAT(raw->notification, HasSubstr("ffffffffffffffffffffffffffffffff0018050001000100"));
+}
+
+}  // namespace
+}  // namespace towpath::bgp::test
