@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "agent/dataplane/netlink_route_kernel.h"
+#include "agent/endpoint/netlink_port_kernel.h"
 #include "towpath/netlink/anti_spoofing.h"
 #include "towpath/netlink/sysctl.h"
 
@@ -39,6 +40,7 @@ Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentC
   std::unique_ptr<Agent> agent(new Agent(loop, config, log, notifier, std::move(store)));
   agent->prepare_host();
   TOWPATH_TRY_STATUS(agent->open_dataplane());
+  TOWPATH_TRY_STATUS(agent->open_endpoints());
   TOWPATH_TRY_STATUS(agent->open_speaker());
   agent->watch_kernel();
   agent->schedule_tick();
@@ -94,11 +96,25 @@ Status Agent::open_dataplane() {
   return {};
 }
 
+Status Agent::open_endpoints() {
+  TOWPATH_TRY(auto kernel, NetlinkPortKernel::open());
+  const auto post = [&loop = loop_](PortWriter::Task task) { asio::post(loop, std::move(task)); };
+  TOWPATH_TRY(endpoints_, Endpoints::start(store_, std::move(kernel), kernel_looks(),
+                                           static_cast<EndpointObserver&>(*this), post));
+  const EndpointCounters counters = endpoints_->counters();
+  log_.info("endpoints read", {{"endpoints", counters.endpoints}, {"port_mappings", counters.ports}});
+  return {};
+}
+
 Status Agent::open_speaker() {
   const bgp::SpeakerOptions options{.forwarding_preserved = dataplane_->routes().counters().adopted > 0};
   speaker_ = std::make_unique<bgp::Speaker>(loop_.get_executor(), static_cast<bgp::SpeakerObserver&>(*this),
                                             options);
-  answers_ = std::make_unique<Answers>(*speaker_, dataplane_->routes(), [this] { return status(); });
+  answers_ = std::make_unique<Answers>(
+      *speaker_, dataplane_->routes(), [this] { return status(); },
+      [this](const control::EndpointName& name, Endpoints::Done done) {
+        endpoints_->changed({name.container, name.ifname}, std::move(done));
+      });
   control_ = std::make_unique<ControlServer>(loop_, *answers_);
   // The socket first: another agent on it must stop us before we speak to anybody.
   TOWPATH_TRY_STATUS(control_->start(config_.control_socket));
@@ -122,7 +138,10 @@ void Agent::watch_kernel() {
         if (ec) return;  // stop()
         const auto events = monitor_->read();
         if (events) {
-          for (const auto& event : *events) dataplane_->on_kernel_event(event);
+          for (const auto& event : *events) {
+            dataplane_->on_kernel_event(event);
+            endpoints_->on_kernel_event(event);
+          }
         } else {
           log_.warning("cannot read kernel events", {{"reason", events.error().message}});
           dataplane_->resync();
@@ -147,6 +166,7 @@ void Agent::on_tick() {
   }
   log_refused_routes();  // before they are tried again
   dataplane_->tick();
+  endpoints_->tick(std::chrono::steady_clock::now());
   for (EventLimiter* limiter : {&problem_limiter_, &refusal_limiter_}) {
     if (const auto count = limiter->take_suppressed(); count > 0) {
       log_.warning("more of the same was not logged", {{"events", count}});
@@ -240,7 +260,19 @@ AgentStatus Agent::status() const {
           .in_sync_since = in_sync() == was_in_sync_ ? seconds_since(sync_changed_) : std::chrono::seconds(0),
           .reloads = reloads_,
           .reloads_refused = reloads_refused_,
-          .anti_spoofing = anti_spoofing_};
+          .anti_spoofing = anti_spoofing_,
+          .endpoints = endpoints_->counters()};
+}
+
+// What the endpoints report.
+
+void Agent::endpoint_released(const ipam::EndpointRecord& record) {
+  log_.warning("an endpoint was released: its sandbox is gone, and no DEL came",
+               {{"endpoint", record.attachment.to_string()}, {"network", record.network}});
+}
+
+void Agent::endpoint_problem(std::string_view what, std::string_view reason) {
+  log_.warning("endpoints", {{"cannot", what}, {"reason", reason}});
 }
 
 // What the speaker reports.

@@ -2,8 +2,8 @@
 //
 // Model
 //   Data moves one way. Speaker says which routes are best; that becomes desired state of the Dataplane,
-//   which writes the kernel later and on its own. The control socket reads what all of them know. Nothing
-//   here decides about routes.
+//   which writes the kernel later and on its own. Endpoints does for the containers of this host what a
+//   plugin cannot. The control socket reads what all of them know. Nothing here decides about routes.
 //
 // After a restart
 //   The kernel's routes are adopted before the first session; nothing is removed until the Speaker says that
@@ -29,6 +29,7 @@
 #include "agent/control/answers.h"
 #include "agent/control/control_server.h"
 #include "agent/dataplane/dataplane.h"
+#include "agent/endpoint/endpoints.h"
 #include "agent/log/event_limiter.h"
 #include "agent/log/log.h"
 #include "agent/service/notifier.h"
@@ -39,7 +40,7 @@
 
 namespace towpath::agent {
 
-class Agent final : private bgp::SpeakerObserver {
+class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
  public:
   static Result<std::unique_ptr<Agent>> start(boost::asio::io_context& loop, const AgentConfig& config,
                                               Log& log, Notifier& notifier);
@@ -67,6 +68,7 @@ class Agent final : private bgp::SpeakerObserver {
   // The steps of start(), in their order.
   void prepare_host();
   Status open_dataplane();
+  Status open_endpoints();
   Status open_speaker();
   void watch_kernel();
   void schedule_tick();
@@ -87,6 +89,9 @@ class Agent final : private bgp::SpeakerObserver {
   void peer_in_sync(std::string_view peer) override;
   void speaker_in_sync() override;
 
+  void endpoint_released(const ipam::EndpointRecord& record) override;
+  void endpoint_problem(std::string_view what, std::string_view reason) override;
+
   boost::asio::io_context& loop_;
   Log& log_;
   Notifier& notifier_;
@@ -95,6 +100,7 @@ class Agent final : private bgp::SpeakerObserver {
   std::optional<netlink::KernelMonitor> monitor_;
   boost::asio::posix::stream_descriptor monitor_readable_;
   std::unique_ptr<Dataplane> dataplane_;
+  std::unique_ptr<Endpoints> endpoints_;
   std::unique_ptr<bgp::Speaker> speaker_;
   std::unique_ptr<Answers> answers_;
   std::unique_ptr<ControlServer> control_;

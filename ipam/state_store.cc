@@ -223,6 +223,37 @@ Result<std::vector<EndpointRecord>> StateStore::endpoints() const {
       lmdb);
 }
 
+Result<std::vector<EndpointRecord>> StateStore::endpoints_after(const std::optional<AttachmentId>& after,
+                                                                std::size_t limit) const {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Result<std::vector<EndpointRecord>> {
+        TOWPATH_TRY(const auto txn, begin_read(lmdb));
+        std::vector<EndpointRecord> records;
+        Bytes key{kEndpointKind};
+        if (after) {
+          TOWPATH_TRY(key, endpoint_key(*after));
+          key.push_back(std::byte{0});  // the least key behind it
+        }
+        while (records.size() < limit) {
+          TOWPATH_TRY(const auto entry, txn.at_or_after(key));
+          if (!entry || entry->key.empty() || entry->key[0] != kEndpointKind) break;
+          TOWPATH_TRY(EndpointRecord record, decode_endpoint(entry->key, entry->value));
+          records.push_back(std::move(record));
+          key.assign(entry->key.begin(), entry->key.end());
+          key.push_back(std::byte{0});
+        }
+        return records;
+      }(),
+      lmdb);
+}
+
+std::uint64_t StateStore::last_change() const {
+  MDB_envinfo info{};
+  mdb_env_info(environment_->lmdb->get(), &info);
+  return info.me_last_txnid;
+}
+
 Result<std::vector<Allocation>> StateStore::allocations() const {
   TOWPATH_TRY(const std::vector<EndpointRecord> records, endpoints());
   std::vector<Allocation> allocations;

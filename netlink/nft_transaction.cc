@@ -6,12 +6,14 @@
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -30,6 +32,7 @@ struct NftnlDelete {
 };
 using TablePtr = std::unique_ptr<nftnl_table, NftnlDelete<nftnl_table, nftnl_table_free>>;
 using ChainPtr = std::unique_ptr<nftnl_chain, NftnlDelete<nftnl_chain, nftnl_chain_free>>;
+using SetPtr = std::unique_ptr<nftnl_set, NftnlDelete<nftnl_set, nftnl_set_free>>;
 using RulePtr = std::unique_ptr<nftnl_rule, NftnlDelete<nftnl_rule, nftnl_rule_free>>;
 
 }  // namespace
@@ -81,15 +84,31 @@ void NftTransaction::delete_table() {
          [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, table.get()); });
 }
 
-void NftTransaction::add_filter_chain(const char* chain, Hook hook) {
+void NftTransaction::add_base_chain(const char* chain, const char* type, Hook hook) {
   const ChainPtr object(nftnl_chain_alloc());
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, kNftTable);
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain);
-  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TYPE, "filter");
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TYPE, type);
   nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_HOOKNUM, hook.number);
   nftnl_chain_set_s32(object.get(), NFTNL_CHAIN_PRIO, hook.priority);
   nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
   append(fmt::format("add chain inet {} {}", kNftTable, chain), NFT_MSG_NEWCHAIN, NLM_F_CREATE,
+         [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
+}
+
+void NftTransaction::add_chain(const char* chain) {
+  const ChainPtr object(nftnl_chain_alloc());
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, kNftTable);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain);
+  append(fmt::format("add chain inet {} {}", kNftTable, chain), NFT_MSG_NEWCHAIN, NLM_F_CREATE,
+         [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
+}
+
+void NftTransaction::delete_chain(const char* chain) {
+  const ChainPtr object(nftnl_chain_alloc());
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, kNftTable);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain);
+  append(fmt::format("delete chain inet {} {}", kNftTable, chain), NFT_MSG_DELCHAIN, 0,
          [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
 }
 
@@ -116,6 +135,61 @@ void NftTransaction::add_rule(const char* chain, const char* comment,
   append(fmt::format("add rule inet {} {} ({})", kNftTable, chain, comment), NFT_MSG_NEWRULE,
          NLM_F_CREATE | NLM_F_APPEND,
          [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, rule.get()); });
+}
+
+void NftTransaction::add_set(const char* set, SetType key) {
+  add_map(set, key, {0, 0});
+}
+
+void NftTransaction::add_map(const char* map, SetType key, SetType data) {
+  const SetPtr object(nftnl_set_alloc());
+  nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, kNftTable);
+  nftnl_set_set_str(object.get(), NFTNL_SET_NAME, map);
+  nftnl_set_set_u32(object.get(), NFTNL_SET_ID, ++sets_);  // names a set inside the transaction
+  nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_TYPE, key.types);
+  nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_LEN, key.size);
+  if (data.size != 0) {
+    nftnl_set_set_u32(object.get(), NFTNL_SET_FLAGS, NFT_SET_MAP);
+    nftnl_set_set_u32(object.get(), NFTNL_SET_DATA_TYPE, data.types);
+    nftnl_set_set_u32(object.get(), NFTNL_SET_DATA_LEN, data.size);
+  }
+  append(fmt::format("add set inet {} {}", kNftTable, map), NFT_MSG_NEWSET, NLM_F_CREATE,
+         [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, object.get()); });
+}
+
+void NftTransaction::delete_set(const char* set) {
+  const SetPtr object(nftnl_set_alloc());
+  nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, kNftTable);
+  nftnl_set_set_str(object.get(), NFTNL_SET_NAME, set);
+  append(fmt::format("delete set inet {} {}", kNftTable, set), NFT_MSG_DELSET, 0,
+         [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, object.get()); });
+}
+
+void NftTransaction::add_elements(const char* set, std::span<const SetElement> elements) {
+  append_elements("add", set, NFT_MSG_NEWSETELEM, NLM_F_CREATE, elements);
+}
+
+void NftTransaction::delete_elements(const char* set, std::span<const SetElement> elements) {
+  append_elements("delete", set, NFT_MSG_DELSETELEM, 0, elements);
+}
+
+// Written without libnftnl, which would make an object of each.
+void NftTransaction::append_elements(const char* verb, const char* set, std::uint16_t type,
+                                     std::uint16_t flags, std::span<const SetElement> elements) {
+  constexpr std::size_t kElementsPerRequest = 256;  // an attribute holds 64 KiB
+  while (!elements.empty()) {
+    const auto part = elements.first(std::min(elements.size(), kElementsPerRequest));
+    elements = elements.subspan(part.size());
+    descriptions_.push_back(fmt::format("{} elements of set inet {} {}", verb, kNftTable, set));
+    MessageWriter writer(buffer_);
+    writer.begin(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type),
+                 static_cast<std::uint16_t>(NLM_F_REQUEST | flags), socket_.next_sequence());
+    nfgenmsg family{};
+    family.nfgen_family = NFPROTO_INET;
+    writer.fixed(family);
+    write_elements(writer, set, part);
+    writer.end();
+  }
 }
 
 Status NftTransaction::commit() {

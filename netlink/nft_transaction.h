@@ -11,17 +11,17 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "netlink/port_elements.h"
 #include "towpath/base/error.h"
 #include "towpath/netlink/netlink_socket.h"
 
 struct nftnl_rule;
 
 namespace towpath::netlink {
-
-inline constexpr const char* kNftTable = "towpath";
 
 class NftTransaction {
  public:
@@ -31,16 +31,33 @@ class NftTransaction {
     std::int32_t priority;
   };
 
+  // The types of the fields, for who lists the set, and their length in bytes.
+  struct SetType {
+    std::uint32_t types;
+    std::uint32_t size;
+  };
+
   explicit NftTransaction(NetlinkSocket& socket);
 
   // Makes it unless it is there.
   void add_table();
-  void add_filter_chain(const char* chain, Hook hook);
+  void add_filter_chain(const char* chain, Hook hook) { add_base_chain(chain, "filter", hook); }
+  void add_nat_chain(const char* chain, Hook hook) { add_base_chain(chain, "nat", hook); }
+  // One that others jump to.
+  void add_chain(const char* chain);
+  void delete_chain(const char* chain);
   // Removes the rules, keeps the chain.
   void flush_chain(const char* chain);
   void delete_table();
   // `fill` adds the expressions.
   void add_rule(const char* chain, const char* comment, const std::function<void(nftnl_rule&)>& fill);
+
+  // Of single values, in a hash table.
+  void add_set(const char* set, SetType key);
+  void add_map(const char* map, SetType key, SetType data);
+  void delete_set(const char* set);
+  void add_elements(const char* set, std::span<const SetElement> elements);
+  void delete_elements(const char* set, std::span<const SetElement> elements);
 
   Status commit();
 
@@ -48,11 +65,15 @@ class NftTransaction {
   template <class Build>
   void append(std::string description, std::uint16_t type, std::uint16_t flags, Build&& build);
   void append_marker(std::uint16_t type);
+  void add_base_chain(const char* chain, const char* type, Hook hook);
+  void append_elements(const char* verb, const char* set, std::uint16_t type, std::uint16_t flags,
+                       std::span<const SetElement> elements);
 
   NetlinkSocket& socket_;
   std::vector<std::byte> buffer_;
   std::vector<std::string> descriptions_;  // of each request; the first is the opening marker
   std::uint32_t first_sequence_ = 0;
+  std::uint32_t sets_ = 0;
 };
 
 }  // namespace towpath::netlink

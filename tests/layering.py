@@ -29,7 +29,7 @@ TABLE = {
     "store": ({"base", "store", "policy", "ipam"}, {"fmt/", "boost/", "openssl/", "nlohmann/", "yaml-cpp/"}),
     "agent": ({"base", "netlink", "ipam", "bgp", "bfd", "policy", "store", "agent", "control"},
               {"fmt/", "boost/", "yaml-cpp/", "spdlog/", "systemd/", "nlohmann/"}),
-    "plugins": ({"base", "netlink", "ipam", "plugins"}, {"fmt/", "nlohmann/"}),
+    "plugins": ({"base", "netlink", "ipam", "plugins", "control"}, {"fmt/", "nlohmann/"}),
     "cli": ({"base", "ipam", "cli", "control"}, {"fmt/", "nlohmann/", "CLI/"}),
     "conformance": ({"base", "conformance"}, {"fmt/", "nlohmann/", "CLI/"}),
 }

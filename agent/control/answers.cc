@@ -28,6 +28,37 @@ class SingleRow final : public RowSource {
   std::function<void(JsonWriter&)> fill_;
 };
 
+// No rows; the end says that the kernel is as the endpoint's record wants it.
+class EndpointOutcome final : public RowSource {
+ public:
+  EndpointOutcome(const EndpointChanged& change, const control::EndpointName& endpoint)
+      : outcome_(std::make_shared<Outcome>()) {
+    change(endpoint, [outcome = outcome_](Status status) {
+      outcome->status = std::move(status);
+      if (outcome->wake) outcome->wake();
+    });
+  }
+  bool ready(const std::function<void()>& wake) override {
+    outcome_->wake = wake;
+    return false;
+  }
+  bool next_slice(RowWriter&) override { return false; }
+  std::optional<ControlFailure> failure() const override {
+    if (outcome_->status) return std::nullopt;
+    const Error& error = outcome_->status.error();
+    const auto code =
+        error.kind == ErrorKind::kConflict ? control::Code::kConflict : control::Code::kInternal;
+    return ControlFailure{code, error.message};
+  }
+
+ private:
+  struct Outcome {
+    Status status;
+    std::function<void()> wake;
+  };
+  std::shared_ptr<Outcome> outcome_;  // the answer may come after the client has gone
+};
+
 void write_version(JsonWriter& json) {
   json.field("program", "towpathd")
       .field("version", TOWPATH_VERSION)
@@ -69,7 +100,11 @@ void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speake
       .field("kernel_resyncs", counters.resyncs)
       .field("reloads", status.reloads)
       .field("reloads_refused", status.reloads_refused)
-      .field("anti_spoofing", status.anti_spoofing);
+      .field("anti_spoofing", status.anti_spoofing)
+      .field("endpoints", status.endpoints.endpoints)
+      .field("endpoints_released", status.endpoints.released)
+      .field("port_mappings", status.endpoints.ports)
+      .field("port_mappings_refused", status.endpoints.ports_refused);
 }
 
 }  // namespace
@@ -82,6 +117,8 @@ std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open(const co
           [this](JsonWriter& json) { write_status(json, status_(), speaker_, routes_); });
     case Command::kPeers: return std::make_unique<PeerRows>(speaker_);
     case Command::kRoutes: return open_routes(request.routes);
+    case Command::kEndpointChanged:
+      return std::make_unique<EndpointOutcome>(endpoint_changed_, request.endpoint);
   }
   return std::unexpected(ControlFailure{control::Code::kUnknownCommand, "no such command"});
 }

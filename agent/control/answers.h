@@ -9,9 +9,14 @@
 
 #include "agent/control/row_source.h"
 #include "agent/dataplane/route_syncer.h"
+#include "agent/endpoint/endpoint_counters.h"
 #include "towpath/bgp/speaker.h"
 
 namespace towpath::agent {
+
+// Brings the kernel to what the record of the endpoint says, and tells when that is so, or why it cannot be.
+// Never within the call.
+using EndpointChanged = std::function<void(const control::EndpointName&, std::function<void(Status)>)>;
 
 // The row of `status`.
 struct AgentStatus {
@@ -24,13 +29,18 @@ struct AgentStatus {
   std::uint64_t reloads = 0;
   std::uint64_t reloads_refused = 0;
   bool anti_spoofing = false;
+  EndpointCounters endpoints;
 };
 
 class Answers final : public ControlBackend {
  public:
-  // All three outlive this.
-  Answers(const bgp::Speaker& speaker, const RouteSyncer& routes, std::function<AgentStatus()> status)
-      : speaker_(speaker), routes_(routes), status_(std::move(status)) {}
+  // All outlive this.
+  Answers(const bgp::Speaker& speaker, const RouteSyncer& routes, std::function<AgentStatus()> status,
+          EndpointChanged endpoint_changed)
+      : speaker_(speaker),
+        routes_(routes),
+        status_(std::move(status)),
+        endpoint_changed_(std::move(endpoint_changed)) {}
 
   std::expected<std::unique_ptr<RowSource>, ControlFailure> open(const control::Request& request) override;
 
@@ -41,6 +51,7 @@ class Answers final : public ControlBackend {
   const bgp::Speaker& speaker_;
   const RouteSyncer& routes_;
   std::function<AgentStatus()> status_;
+  EndpointChanged endpoint_changed_;
 };
 
 }  // namespace towpath::agent

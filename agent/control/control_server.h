@@ -32,6 +32,7 @@ struct ControlLimits {
   std::size_t max_clients = 32;
   std::chrono::milliseconds write_timeout{10000};
   std::chrono::milliseconds idle_timeout{60000};
+  std::chrono::milliseconds work_timeout{30000};  // for a request that the agent has to work for
 };
 
 class ControlServer {

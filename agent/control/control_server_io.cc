@@ -217,10 +217,26 @@ asio::awaitable<bool> ControlServer::State::reply(std::shared_ptr<State> state, 
     const std::string text = failure_line(source.error());
     co_return co_await send(state, client, text);
   }
+  const bool ready = (*source)->ready([client] { client->deadline.cancel(); });
+  if (!ready) {
+    // Also stop() ends the wait, by closing the client.
+    error_code woken;
+    client->deadline.expires_after(state->limits.work_timeout);
+    co_await client->deadline.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+    if (state->backend == nullptr || !client->socket.is_open()) co_return false;
+    if (!woken) {
+      const std::string text =
+          failure_line({control::Code::kInternal, "the agent has not got it done in time"});
+      co_return co_await send(state, client, text);
+    }
+  }
   RowWriter rows;
   for (bool more = true; more;) {
     more = (*source)->next_slice(rows);
-    if (!more) rows.text() += end_line(rows.rows());
+    if (!more) {
+      const auto failure = (*source)->failure();
+      rows.text() += failure ? failure_line(*failure) : end_line(rows.rows());
+    }
     const bool sent = co_await send(state, client, rows.text());
     // After stop() the source's tables may be gone.
     if (!sent || state->backend == nullptr) co_return false;

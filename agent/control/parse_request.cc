@@ -89,6 +89,24 @@ std::expected<control::RouteQuery, ControlFailure> parse_route_query(const json&
   return query;
 }
 
+std::expected<control::EndpointName, ControlFailure> parse_endpoint_name(const json& arguments) {
+  control::EndpointName name;
+  for (const auto& [key, value] : arguments.items()) {
+    if (key != "container" && key != "ifname") {
+      return refuse(Code::kBadArgument,
+                    fmt::format("{}: unknown argument; endpoint-changed takes container, ifname", key));
+    }
+    if (!value.is_string()) {
+      return refuse(Code::kBadArgument, fmt::format("{}: value '{}': must be a string", key, value.dump()));
+    }
+    (key == "container" ? name.container : name.ifname) = value.get<std::string>();
+  }
+  for (const auto& [key, value] : {std::pair{"container", &name.container}, {"ifname", &name.ifname}}) {
+    if (value->empty()) return refuse(Code::kBadArgument, fmt::format("{}: a name, is missing", key));
+  }
+  return name;
+}
+
 }  // namespace
 
 std::expected<Request, ControlFailure> parse_request(std::string_view line) {
@@ -109,11 +127,15 @@ std::expected<Request, ControlFailure> parse_request(std::string_view line) {
   const json arguments = given == document->end() ? json::object() : *given;
   if (!arguments.is_object()) return refuse(Code::kMalformed, "arguments: must be an object");
 
-  Request request{*known, {}};
+  Request request{.command = *known};
   if (*known == Command::kRoutes) {
     auto query = parse_route_query(arguments);
     if (!query) return std::unexpected(std::move(query.error()));
     request.routes = *std::move(query);
+  } else if (*known == Command::kEndpointChanged) {
+    auto endpoint = parse_endpoint_name(arguments);
+    if (!endpoint) return std::unexpected(std::move(endpoint.error()));
+    request.endpoint = *std::move(endpoint);
   } else if (!arguments.empty()) {
     return refuse(Code::kBadArgument,
                   fmt::format("{}: unknown argument; {} takes none", arguments.begin().key(), name));

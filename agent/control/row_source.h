@@ -10,7 +10,9 @@
 
 #include <cstddef>
 #include <expected>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "agent/control/parse_request.h"
@@ -48,6 +50,11 @@ class RowSource {
   virtual ~RowSource() = default;
   // Adds the next slice's rows, perhaps none. False when there is no further slice.
   virtual bool next_slice(RowWriter& rows) = 0;
+  // Asked once, before the first slice. False: what the reply is about takes a while; `wake` is then called
+  // on the loop when it is done, later and not within this call.
+  virtual bool ready(const std::function<void()>& /*wake*/) { return true; }
+  // Asked after the last slice: what the reply ends with in place of its end line.
+  virtual std::optional<ControlFailure> failure() const { return std::nullopt; }
 };
 
 // The agent, as the control server sees it.

@@ -22,6 +22,7 @@ enum class CniCode : unsigned {
   kNotAvailable = 50,  // STATUS: ADD cannot be served
   kInternal = 999,     // a fault of the plugin itself; the number that the runtimes' library uses
   kCheckFailed = 101,  // CHECK: what ADD made is not there any more, or was changed
+  kPortTaken = 102,    // a port of the host leads to another container already
 };
 
 struct CniError {

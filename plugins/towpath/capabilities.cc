@@ -102,6 +102,11 @@ CniExpected<std::optional<IpAddress>> read_host_ip(const JsonObject& object) {
                     fmt::format("{}: {}", object.path_of("hostIP"), address.error().message));
   }
   if (address->is_multicast()) return wrong(object.path_of("hostIP"), Json(text), "is a multicast address");
+  if (address->is_v6() && address->is_loopback()) {
+    return cni_fail(CniCode::kUnsupportedField,
+                    fmt::format("{}: '{}' is not supported: Linux lets nothing from ::1 leave the host",
+                                object.path_of("hostIP"), text));
+  }
   return *address;
 }
 

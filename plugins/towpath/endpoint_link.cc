@@ -1,6 +1,7 @@
 #include "plugins/towpath/endpoint_link.h"
 
 #include <fmt/format.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <thread>
 
 #include "plugins/towpath/endpoint_shaping.h"
+#include "towpath/ipam/endpoint_names.h"
 #include "towpath/netlink/batch.h"
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/route.h"
@@ -182,6 +184,7 @@ Status configure_host(const EndpointNamespaces& where, const EndpointPlan& plan,
   // Without IPv6 in the kernel, or with an MTU too small for it, the interface has no IPv6 settings to
   // change.
   if (!has_family(plan, AddressFamily::kIpv6)) settings.no_ipv6_link_local = false;
+  if (plan.has_ports) settings.ipv4.emplace_back(IPV4_DEVCONF_ROUTE_LOCALNET, 1);
   batch.set_link(device, settings);
   for (const IpAddress& address : plan.addresses) {
     batch.set_neighbour(device, address, plan.mac);
@@ -225,18 +228,6 @@ void settle_ipv6_addresses(netlink::NetlinkSocket& inside, const EndpointPlan& p
 
 }  // namespace
 
-std::string host_ifname(const ipam::AttachmentId& attachment) {
-  // FNV-1a over both names with what separates them, and a last mixing step so that all bits of the result
-  // are good.
-  std::uint64_t hash = 0xCBF29CE484222325;
-  for (const char c : attachment.to_string()) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  }
-  hash = (hash ^ (hash >> 32)) * 0xD6E8FEB86659FD93;
-  hash ^= hash >> 32;
-  return fmt::format("tp{:013x}", hash >> 12);
-}
-
 IpAddress next_hop_of(AddressFamily family) {
   return family == AddressFamily::kIpv4 ? kNextHop4 : kNextHop6;
 }
@@ -260,11 +251,12 @@ CniStatus make_endpoint(const EndpointNamespaces& where, EndpointPlan& plan, Rol
 }
 
 Status remove_endpoint(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment, bool shaped) {
-  return remove_links(host, attachment, {host_ifname(attachment), shaped ? shaping_ifname(attachment) : ""});
+  return remove_links(host, attachment,
+                      {ipam::host_ifname(attachment), shaped ? ipam::shaping_ifname(attachment) : ""});
 }
 
 Status remove_shaping(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment) {
-  return remove_links(host, attachment, {shaping_ifname(attachment)});
+  return remove_links(host, attachment, {ipam::shaping_ifname(attachment)});
 }
 
 }  // namespace towpath::cni

@@ -33,9 +33,6 @@ namespace towpath::cni {
 // Of every host end; the containers' neighbour entries hold it.
 inline constexpr MacAddress kHostMac({0x02, 0x74, 0x70, 0x00, 0x00, 0x01});
 
-// "tp" and 13 hexadecimal digits of a hash of both names.
-std::string host_ifname(const ipam::AttachmentId& attachment);
-
 // 169.254.1.1 or fe80::1.
 IpAddress next_hop_of(AddressFamily family);
 
@@ -49,6 +46,8 @@ struct EndpointPlan {
   // In the sandbox, all through next_hop_of(their family); their own gateways are not used.
   std::vector<CniRoute> routes;
   ipam::Bandwidth bandwidth;
+  // Ports of the host lead here: packets of 127.0.0.1 may leave by the host end.
+  bool has_ports = false;
 };
 
 struct EndpointNamespaces {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "towpath/ipam/endpoint_names.h"
 #include "towpath/netlink/batch.h"
 #include "towpath/netlink/shaping.h"
 
@@ -24,7 +25,7 @@ Result<IfIndex> create_ifb(netlink::NetlinkSocket& host, const std::string& name
 
 // One that is there already was left by an ADD of this attachment that was killed in a sandbox which is gone.
 Result<IfIndex> create_ifb_anew(netlink::NetlinkSocket& host, const EndpointPlan& plan) {
-  const std::string name = shaping_ifname(plan.attachment);
+  const std::string name = ipam::shaping_ifname(plan.attachment);
   auto index = create_ifb(host, name);
   if (index || index.error().kind != ErrorKind::kExists) return index;
   TOWPATH_TRY_STATUS(remove_shaping(host, plan.attachment));
@@ -48,10 +49,6 @@ CniStatus check_bucket(netlink::NetlinkSocket& host, const netlink::Link& link, 
 }
 
 }  // namespace
-
-std::string shaping_ifname(const ipam::AttachmentId& attachment) {
-  return "tb" + host_ifname(attachment).substr(2);
-}
 
 CniStatus make_shaping(netlink::NetlinkSocket& host, IfIndex device, const EndpointPlan& plan,
                        Rollback& rollback) {
@@ -84,7 +81,7 @@ CniStatus check_shaping(netlink::NetlinkSocket& host, const netlink::Link& devic
     TOWPATH_TRY_STATUS(check_bucket(host, device, asked.ingress_rate, asked.ingress_burst));
   }
   if (asked.egress_rate == 0) return {};
-  const std::string name = shaping_ifname(plan.attachment);
+  const std::string name = ipam::shaping_ifname(plan.attachment);
   const auto ifb = netlink::find_link(host, name);
   if (!ifb && ifb.error().kind == ErrorKind::kNotFound) {
     return cni_fail(CniCode::kCheckFailed, fmt::format("interface {} on the host is gone", name));

@@ -12,15 +12,10 @@
 // Threading: none of its own. Failure: what the kernel refused, and for which object.
 #pragma once
 
-#include <string>
-
 #include "plugins/towpath/endpoint_link.h"
 #include "towpath/netlink/link.h"
 
 namespace towpath::cni {
-
-// "tb" and the 13 digits of the host end's name.
-std::string shaping_ifname(const ipam::AttachmentId& attachment);
 
 // `device` is the host end. What was made and does not go away with it is on `rollback`.
 CniStatus make_shaping(netlink::NetlinkSocket& host, IfIndex device, const EndpointPlan& plan,

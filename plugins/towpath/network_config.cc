@@ -25,6 +25,11 @@ CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
   if (out.mtu != 0 && out.mtu < kSmallestIpv4Mtu) {
     return cni_fail(CniCode::kInvalidConfig, fmt::format("mtu: '{}' is below {}", out.mtu, kSmallestIpv4Mtu));
   }
+  TOWPATH_TRY(out.control_socket, config.string_or("controlSocket", out.ipam.state_dir + "/towpathd.sock"));
+  if (!out.control_socket.starts_with('/')) {
+    return cni_fail(CniCode::kInvalidConfig,
+                    fmt::format("controlSocket: '{}' is not an absolute path", out.control_socket));
+  }
   TOWPATH_TRY(const auto dns, config.object("dns"));
   if (dns) {
     TOWPATH_TRY_STATUS(check_dns(*dns));

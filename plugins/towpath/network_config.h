@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "plugins/common/cni_request.h"
 #include "plugins/common/host_ipam.h"
@@ -10,8 +11,9 @@ namespace towpath::cni {
 
 struct NetworkConfig {
   IpamConfig ipam;
-  std::uint32_t mtu = 0;  // 0: that of the host's uplink
-  Json dns;               // an object to put into the result, or null
+  std::uint32_t mtu = 0;       // 0: that of the host's uplink
+  Json dns;                    // an object to put into the result, or null
+  std::string control_socket;  // of the agent
 
   static CniExpected<NetworkConfig> parse(const CniRequest& request);
 };

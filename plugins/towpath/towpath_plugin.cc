@@ -9,8 +9,10 @@
 #include "plugins/common/host_ipam.h"
 #include "plugins/towpath/capabilities.h"
 #include "plugins/towpath/endpoint_link.h"
+#include "plugins/towpath/endpoint_ports.h"
 #include "plugins/towpath/network_config.h"
 #include "towpath/base/rollback.h"
+#include "towpath/ipam/endpoint_names.h"
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/sysctl.h"
 #include "towpath/netlink/uplink.h"
@@ -115,6 +117,10 @@ CniExpected<CniResult> add(const CniRequest& request) {
 
   // The intent: from here on the addresses are taken, and whoever cleans up finds everything by this record.
   Rollback rollback;
+  if (!asked.ports.empty()) {
+    // The last of all inverses: the agent reads that the record is gone.
+    rollback.push([&config, &request] { unmap_ports(config, request.attachment); });
+  }
   TOWPATH_TRY(auto record,
               reserve(store,
                       make_reserve_request(request, config.ipam, ipam::AllocationState::kPending,
@@ -133,7 +139,9 @@ CniExpected<CniResult> add(const CniRequest& request) {
   TOWPATH_TRY(record.mtu, choose_mtu(config, host, record.addresses));
   TOWPATH_TRY_STATUS(check_bursts(asked.bandwidth, record.mtu));
   record.bandwidth = asked.bandwidth;
-  record.host_ifname = host_ifname(record.attachment);
+  record.ports = asked.ports;
+  TOWPATH_TRY_STATUS(check_port_families(record));
+  record.host_ifname = ipam::host_ifname(record.attachment);
   record.mac = asked.mac.value_or(MacAddress::random());
   EndpointPlan plan{.attachment = record.attachment,
                     .host_ifname = record.host_ifname,
@@ -141,11 +149,13 @@ CniExpected<CniResult> add(const CniRequest& request) {
                     .mtu = record.mtu,
                     .addresses = record.addresses,
                     .routes = plan_routes(from_ipam.routes, record.addresses),
-                    .bandwidth = record.bandwidth};
+                    .bandwidth = record.bandwidth,
+                    .has_ports = !record.ports.empty()};
   TOWPATH_CNI_TRY_STATUS(netlink::enable_forwarding());
   TOWPATH_TRY_STATUS(make_endpoint({host, sandbox, inside}, plan, rollback));
 
-  TOWPATH_CNI_TRY_STATUS(store.commit(record));  // the commit point
+  TOWPATH_CNI_TRY_STATUS(store.commit(record));  // the commit point, unless the agent has a part in it
+  if (!record.ports.empty()) TOWPATH_TRY_STATUS(map_ports(config, record.attachment));
   rollback.commit();
   return make_result(request, plan, choose_dns(config, from_ipam, asked));
 }
@@ -153,11 +163,13 @@ CniExpected<CniResult> add(const CniRequest& request) {
 // --- DEL and GC ---
 
 // The kernel first: an address is free only when nothing on this host answers for it any more.
-CniStatus remove(ipam::StateStore& store, NetlinkSocket& host, const ipam::EndpointRecord& record) {
+CniStatus remove(const NetworkConfig& config, ipam::StateStore& store, NetlinkSocket& host,
+                 const ipam::EndpointRecord& record) {
   // What a killed ADD made of its ifb, its pending record does not say.
   const bool shaped = record.state == ipam::AllocationState::kPending || record.bandwidth.egress_rate != 0;
   TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, record.attachment, shaped));
   TOWPATH_CNI_TRY_STATUS(store.release(record.attachment, record.generation));
+  if (!record.ports.empty()) unmap_ports(config, record.attachment);
   return {};
 }
 
@@ -174,7 +186,7 @@ CniStatus del(const CniRequest& request) {
   // What the record says counts more than the configuration, which may have changed since.
   const std::string ipam_type = record ? record->ipam_type : config.ipam.type;
   if (ipam_type != kOwnIpamType) TOWPATH_TRY_STATUS(delegate(request, ipam_type, CniCommand::kDel));
-  if (record) return remove(*store, host, *record);
+  if (record) return remove(config, *store, host, *record);
   TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, request.attachment, true));
   return {};
 }
@@ -191,7 +203,8 @@ CniStatus gc(const CniRequest& request) {
   TOWPATH_TRY(const auto stale, stale_records(*store, request));
   TOWPATH_CNI_TRY(NetlinkSocket host, NetlinkSocket::open());
   for (const ipam::EndpointRecord& record : stale) {
-    if (auto removed = remove(*store, host, record); !removed) errors.push_back(std::move(removed).error());
+    if (auto removed = remove(config, *store, host, record); !removed)
+      errors.push_back(std::move(removed).error());
   }
   return join_errors(errors);
 }
@@ -246,6 +259,7 @@ CniStatus check(const CniRequest& request) {
   TOWPATH_CNI_TRY(NetlinkSocket host, NetlinkSocket::open());
   TOWPATH_TRY(const EndpointPlan plan, plan_to_check(request, *record));
   TOWPATH_TRY_STATUS(check_endpoint({host, sandbox, inside}, plan));
+  TOWPATH_TRY_STATUS(check_ports(*record));
   if (record->ipam_type != kOwnIpamType) return delegate(request, record->ipam_type, CniCommand::kCheck);
   return {};
 }

@@ -31,6 +31,7 @@ enum class Code : std::uint16_t {
   kMalformed = 400,       // no JSON object, or keys that do not belong there
   kNotFound = 404,        // names a peer that is not configured
   kUnknownCommand = 405,  // no such command, in this version at least
+  kConflict = 409,        // somebody else has it: a port of the host
   kTooLong = 413,         // the request line is over kLongestRequest; the connection ends
   kBadArgument = 422,     // the command does not take this argument, or not this value
   kWrongVersion = 426,    // the agent speaks another protocol version
@@ -38,12 +39,13 @@ enum class Code : std::uint16_t {
   kBusy = 503,            // too many clients; the connection ends
 };
 
-enum class Command : std::uint8_t { kVersion, kStatus, kPeers, kRoutes };
-inline constexpr std::array<std::pair<std::string_view, Command>, 4> kCommands{
+enum class Command : std::uint8_t { kVersion, kStatus, kPeers, kRoutes, kEndpointChanged };
+inline constexpr std::array<std::pair<std::string_view, Command>, 5> kCommands{
     {{"version", Command::kVersion},
      {"status", Command::kStatus},
      {"peers", Command::kPeers},
-     {"routes", Command::kRoutes}}};
+     {"routes", Command::kRoutes},
+     {"endpoint-changed", Command::kEndpointChanged}}};
 
 enum class RouteTable : std::uint8_t { kLocRib, kAdjRibIn, kAdjRibOut, kKernel, kDiff };
 inline constexpr std::array<std::pair<std::string_view, RouteTable>, 5> kRouteTables{
@@ -66,9 +68,17 @@ struct RouteQuery {
   }
 };
 
+// An endpoint, by the two names that a runtime gives it.
+struct EndpointName {
+  std::string container{};
+  std::string ifname{};
+  friend bool operator==(const EndpointName&, const EndpointName&) = default;
+};
+
 struct Request {
   Command command = Command::kVersion;
-  RouteQuery routes;  // of kRoutes
+  RouteQuery routes{};      // of kRoutes
+  EndpointName endpoint{};  // of kEndpointChanged
   friend bool operator==(const Request&, const Request&) = default;
 };
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@
 #include "towpath/ipam/port_mapping.h"
 
 namespace towpath::ipam {
+
+// The type of records whose addresses are ours to give back.
+inline constexpr const char* kOwnIpamType = "towpath-ipam";
 
 struct EndpointRecord {
   AttachmentId attachment;
@@ -41,6 +45,9 @@ struct EndpointRecord {
   std::map<std::string, std::string> pod;     // the K8S_POD_* keys of CNI_ARGS
   std::vector<PortMapping> ports;             // (live) the agent keeps these in the kernel
   Bandwidth bandwidth;                        // (live)
+
+  // Where mapped ports of the host lead to: the first address of each family.
+  std::optional<IpAddress> port_target(AddressFamily family) const;
 
   friend bool operator==(const EndpointRecord&, const EndpointRecord&) = default;
 };

@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "towpath/base/address.h"
 
@@ -17,8 +18,18 @@ struct PortMapping {
   // The host's address that it is for. 0.0.0.0 and :: are any of their family, nothing is any of both.
   std::optional<IpAddress> host_ip{};
 
+  // Is it for host addresses of this family?
+  bool is_for(AddressFamily family) const { return !host_ip || host_ip->family() == family; }
+  // The one host address that it is for, or nothing for any.
+  std::optional<IpAddress> one_host_ip() const {
+    return host_ip && !host_ip->is_unspecified() ? host_ip : std::nullopt;
+  }
+
   friend auto operator<=>(const PortMapping&, const PortMapping&) = default;
 };
+
+// "8080/tcp on any address".
+std::string format(const PortMapping& mapping);
 
 // Rates in bits a second, bursts in bits; 0: not limited. Towards the container is `ingress`.
 struct Bandwidth {

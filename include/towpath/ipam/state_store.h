@@ -87,6 +87,11 @@ class StateStore {
   Result<std::optional<EndpointRecord>> find(const AttachmentId& attachment) const;
   // Ordered by container id and interface name.
   Result<std::vector<EndpointRecord>> endpoints() const;
+  // The first `limit` of them behind `after`, or from the beginning.
+  Result<std::vector<EndpointRecord>> endpoints_after(const std::optional<AttachmentId>& after,
+                                                      std::size_t limit) const;
+  // A number that grows with every change that anybody makes to the store.
+  std::uint64_t last_change() const;
   // Ordered by address.
   Result<std::vector<Allocation>> allocations() const;
   // Ordered by prefix.

@@ -6,7 +6,8 @@
 //   with "tp", the host ends of the containers. A packet passes if the route back to its source leaves by the
 //   interface it came in by; that is true for exactly the addresses that the plugin has routed there, so
 //   there is no list to keep. ICMPv6 from the container's link-local address, or from none, passes as well:
-//   neighbour discovery needs it.
+//   neighbour discovery needs it. What is sent to 127/8 never passes: the kernel would take it from a
+//   container whose interface has route_localnet set, as those with port mappings have (port_maps.h).
 //
 // After a restart: install_anti_spoofing() puts the same rules in the place of what is there, in one
 // transaction; there is no moment without them. They stay when the agent ends. Threading: blocks for one

@@ -11,6 +11,7 @@
 
 #include "plugins/towpath/endpoint_shaping.h"
 #include "tests/netns/plugins/plugin_fixture.h"
+#include "towpath/ipam/endpoint_names.h"
 #include "towpath/netlink/shaping.h"
 
 namespace towpath::test {
@@ -25,7 +26,7 @@ constexpr const char* kBothWays =
 class BandwidthTest : public PluginTest {
  protected:
   bool has_ifb(const std::string& container) {
-    return netlink::find_link(*socket_, cni::shaping_ifname({container, "eth0"})).has_value();
+    return netlink::find_link(*socket_, ipam::shaping_ifname({container, "eth0"})).has_value();
   }
   PluginAnswer del(const std::string& container) { return call("DEL", container, ""); }
 };
@@ -146,7 +147,7 @@ TEST_F(BandwidthTest, TheConfigurationCanSayItForAllContainers) {
   const PluginAnswer added = add("a", sandbox, R"({"ingressRate":8000000000000,"ingressBurst":800000000})");
   ASSERT_TRUE(added.ok()) << added.text;
   EXPECT_FALSE(has_ifb("a"));
-  const auto link = netlink::find_link(*socket_, cni::host_ifname({"a", "eth0"}));
+  const auto link = netlink::find_link(*socket_, ipam::host_ifname({"a", "eth0"}));
   const auto bucket = netlink::find_token_bucket(*socket_, link->index);
   ASSERT_TRUE(bucket && *bucket);
   EXPECT_EQ((*bucket)->rate, 1'000'000'000'000U) << "over 32 bits";
@@ -156,8 +157,8 @@ TEST_F(BandwidthTest, TheConfigurationCanSayItForAllContainers) {
 }
 
 TEST_F(BandwidthTest, CheckSeesEveryDifference) {
-  const std::string host = cni::host_ifname({"a", "eth0"});
-  const std::string ifb = cni::shaping_ifname({"a", "eth0"});
+  const std::string host = ipam::host_ifname({"a", "eth0"});
+  const std::string ifb = ipam::shaping_ifname({"a", "eth0"});
   const struct {
     std::string command;
     const char* message;
@@ -187,7 +188,7 @@ TEST_F(BandwidthTest, CheckSeesEveryDifference) {
 TEST_F(BandwidthTest, NoIfbOutlivesItsEndpoint) {
   auto sandbox = std::make_unique<NetworkNamespace>();
   ASSERT_TRUE(add("a", *sandbox, kBothWays).ok());
-  EXPECT_EQ(netlink::find_link(*socket_, cni::shaping_ifname({"a", "eth0"}))->alias, "a/eth0");
+  EXPECT_EQ(netlink::find_link(*socket_, ipam::shaping_ifname({"a", "eth0"}))->alias, "a/eth0");
   EXPECT_TRUE(del("a").ok());
   EXPECT_FALSE(has_ifb("a")) << "DEL";
 
@@ -205,7 +206,7 @@ TEST_F(BandwidthTest, NoIfbOutlivesItsEndpoint) {
   expect_nothing_left();
 
   const NetworkNamespace another;
-  ASSERT_EQ(std::system(("ip link add " + cni::shaping_ifname({"b", "eth0"}) + " type ifb").c_str()), 0);
+  ASSERT_EQ(std::system(("ip link add " + ipam::shaping_ifname({"b", "eth0"}) + " type ifb").c_str()), 0);
   const PluginAnswer over = add("b", another, kBothWays);
   EXPECT_TRUE(over.ok()) << "left by an ADD that was killed: " << over.text;
   ASSERT_TRUE(del("b").ok());
@@ -218,7 +219,7 @@ TEST_F(BandwidthTest, WhatCannotBeMadeLeavesNothing) {
   EXPECT_EQ(small.code(), 7U) << small.text;
   EXPECT_THAT(small.message(), HasSubstr("egressBurst: '8000' bits are less than the 11552"));
   expect_nothing_left();
-  const std::string ifb = cni::shaping_ifname({"a", "eth0"});
+  const std::string ifb = ipam::shaping_ifname({"a", "eth0"});
   ASSERT_EQ(std::system(("ip link add " + ifb + " type ifb && ip link set " + ifb + " alias mine").c_str()),
             0);
   const PluginAnswer taken = add("a", sandbox, kBothWays);

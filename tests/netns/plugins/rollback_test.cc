@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "tests/netns/plugins/plugin_fixture.h"
+#include "towpath/ipam/endpoint_names.h"
 
 namespace towpath::test {
 namespace {
@@ -36,7 +37,7 @@ TEST_F(RollbackTest, TheInterfaceNameIsTaken) {
 
 TEST_F(RollbackTest, TheHostNameIsTakenBySomebodyElse) {
   const NetworkNamespace sandbox;
-  const std::string name = cni::host_ifname({"a", "eth0"});
+  const std::string name = ipam::host_ifname({"a", "eth0"});
   ASSERT_EQ(std::system(
                 ("ip link add " + name + " type veth peer name other && ip link set " + name + " alias mine")
                     .c_str()),
@@ -52,7 +53,7 @@ TEST_F(RollbackTest, TheHostNameIsTakenBySomebodyElse) {
 
 TEST_F(RollbackTest, ALinkLeftByAKilledAddIsTakenOver) {
   const NetworkNamespace sandbox;
-  const std::string name = cni::host_ifname({"a", "eth0"});
+  const std::string name = ipam::host_ifname({"a", "eth0"});
   ASSERT_EQ(std::system(("ip link add " + name + " type veth peer name other").c_str()), 0);
   const PluginAnswer added = add("a", sandbox);
   EXPECT_TRUE(added.ok()) << added.text;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/netns/plugins/plugin_fixture.h"
+#include "towpath/ipam/endpoint_names.h"
 #include "towpath/netlink/sysctl.h"
 
 namespace towpath::test {
@@ -17,7 +18,7 @@ TEST_F(TowpathPluginTest, AddGivesTheContainerANetwork) {
   const PluginAnswer added = add("a", sandbox);
   ASSERT_TRUE(added.ok()) << added.text;
   const Json& document = added.document;
-  const std::string host_name = cni::host_ifname({"a", "eth0"});
+  const std::string host_name = ipam::host_ifname({"a", "eth0"});
   EXPECT_EQ(document["interfaces"][0],
             Json({{"name", host_name}, {"mac", "02:74:70:00:00:01"}, {"mtu", kUplinkMtu}}));
   EXPECT_EQ(document["interfaces"][1]["name"], "eth0");
@@ -143,7 +144,7 @@ TEST_F(TowpathPluginTest, AnInterfaceThatWasTakenAwayGivesItsPlace) {
   const NetworkNamespace sandbox;
   ASSERT_TRUE(add("a", sandbox).ok());
   netlink::Batch batch(*socket_);
-  batch.delete_link(netlink::find_link(*socket_, cni::host_ifname({"a", "eth0"}))->index);
+  batch.delete_link(netlink::find_link(*socket_, ipam::host_ifname({"a", "eth0"}))->index);
   ASSERT_TRUE(batch.execute());
   EXPECT_TRUE(add("a", sandbox).ok());
   EXPECT_EQ(addresses_in_use(), 2U);
@@ -156,7 +157,7 @@ TEST_F(TowpathPluginTest, CheckSeesEveryDifference) {
     std::string command;
     const char* message;
   };
-  const std::string host = cni::host_ifname({"a", "eth0"});
+  const std::string host = ipam::host_ifname({"a", "eth0"});
   const Row rows[] = {
       {"address v4", "sandbox", "ip addr del 10.9.0.1/32 dev eth0",
        "address 10.9.0.1 of eth0 in the sandbox is gone"},

@@ -112,11 +112,13 @@ TEST(Capabilities, WhatIsWrongIsNamedWithItsValue) {
        "runtimeConfig.portMappings[0].protocol: '6' is not a string"},
       {R"("portMappings":[{"hostPort":80,"containerPort":80,"hostIP":"localhost"}])", 7,
        "runtimeConfig.portMappings[0].hostIP: 'localhost' is not an IP address"},
+      {R"("portMappings":[{"hostPort":80,"containerPort":80,"hostIP":"::1"}])", 2,
+       "runtimeConfig.portMappings[0].hostIP: '::1' is not supported: Linux lets nothing from ::1 leave the host"},
       {R"("portMappings":[{"hostPort":80,"containerPort":80,"hostIP":"224.0.0.1"}])", 7,
        "runtimeConfig.portMappings[0].hostIP: '224.0.0.1' is a multicast address"},
-      {R"("portMappings":[{"hostPort":80,"containerPort":1},{"hostPort":80,"containerPort":2,"hostIP":"::1"}])",
+      {R"("portMappings":[{"hostPort":80,"containerPort":1},{"hostPort":80,"containerPort":2,"hostIP":"::2"}])",
        7,
-       R"(runtimeConfig.portMappings[1]: '{"containerPort":2,"hostIP":"::1","hostPort":80}' maps a port of the host that )"
+       R"(runtimeConfig.portMappings[1]: '{"containerPort":2,"hostIP":"::2","hostPort":80}' maps a port of the host that )"
        "is mapped above it already"},
       {R"("bandwidth":5)", 7, "runtimeConfig.bandwidth: '5' is not an object"},
       {R"("bandwidth":{"ingressRate":"1M","ingressBurst":8})", 7,

@@ -18,6 +18,7 @@ TEST(NetworkConfig, DefaultsAreComplete) {
   EXPECT_EQ(config->mtu, 0U);
   EXPECT_EQ(config->ipam.type, "towpath-ipam");
   EXPECT_EQ(config->ipam.state_dir, "/run/towpath");
+  EXPECT_EQ(config->control_socket, "/run/towpath/towpathd.sock");
   EXPECT_TRUE(config->ipam.blocks.empty());
 }
 
@@ -53,6 +54,8 @@ TEST(NetworkConfig, WhatIsWrongIsNamedWithItsValue) {
       {R"("mtu":67)", 7, "mtu: '67' is below 68"},
       {R"("stateDir":7)", 7, "stateDir: '7' is not a string"},
       {R"("stateDir":"state")", 7, "stateDir: 'state' is not an absolute path"},
+      {R"("controlSocket":{})", 7, "controlSocket: '{}' is not a string"},
+      {R"("controlSocket":"sock")", 7, "controlSocket: 'sock' is not an absolute path"},
       {R"("ipam":"towpath-ipam")", 7, "ipam: 'towpath-ipam' is not an object"},
       {R"("ipam":{"type":1})", 7, "ipam.type: '1' is not a string"},
       {R"("ipam":{"type":"towpath-ipam","ranges":[]})", 2,

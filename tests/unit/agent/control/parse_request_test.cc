@@ -11,7 +11,10 @@ using control::RouteTable;
 
 TEST(ParseRequest, TakesEveryCommand) {
   for (const auto& [word, command] : control::kCommands) {
-    const auto request = parse_request(R"({"v":1,"command":")" + std::string(word) + R"("})");
+    const std::string arguments =
+        command == Command::kEndpointChanged ? R"({"container":"c","ifname":"e"})" : "{}";
+    const auto request =
+        parse_request(R"({"v":1,"command":")" + std::string(word) + R"(","arguments":)" + arguments + "}");
     ASSERT_TRUE(request.has_value()) << word;
     EXPECT_EQ(request->command, command);
   }
@@ -31,6 +34,13 @@ TEST(ParseRequest, TakesTheArgumentsOfRoutes) {
     ASSERT_TRUE(one.has_value()) << word;
     EXPECT_EQ(one->routes.table, table);
   }
+}
+
+TEST(ParseRequest, TakesTheNamesOfAnEndpoint) {
+  const auto request = parse_request(
+      R"({"v":1,"command":"endpoint-changed","arguments":{"container":"8e1f","ifname":"eth0"}})");
+  ASSERT_TRUE(request.has_value()) << request.error().message;
+  EXPECT_EQ(request->endpoint, (control::EndpointName{"8e1f", "eth0"}));
 }
 
 TEST(ParseRequest, RefusesWithCodeAndReason) {
@@ -53,7 +63,7 @@ TEST(ParseRequest, RefusesWithCodeAndReason) {
       {R"({"v":1,"command":"peers","args":{}})", Code::kMalformed,
        "args: unknown key; known are v, command, arguments"},
       {R"({"v":1,"command":"reboot"})", Code::kUnknownCommand,
-       "command: value 'reboot': must be one of version, status, peers, routes"},
+       "command: value 'reboot': must be one of version, status, peers, routes, endpoint-changed"},
       {R"({"v":1,"command":"peers","arguments":[]})", Code::kMalformed, "arguments: must be an object"},
       {R"({"v":1,"command":"peers","arguments":{"x":1}})", Code::kBadArgument,
        "x: unknown argument; peers takes none"},
@@ -69,6 +79,15 @@ TEST(ParseRequest, RefusesWithCodeAndReason) {
        "address: value 'x': 'x' is not an IP address"},
       {R"({"v":1,"command":"routes","arguments":{"table":"kernel","peer":"b"}})", Code::kBadArgument,
        "peer: value 'b': kernel routes do not belong to a peer"},
+      {R"({"v":1,"command":"endpoint-changed"})", Code::kBadArgument, "container: a name, is missing"},
+      {R"({"v":1,"command":"endpoint-changed","arguments":{"container":"c"}})", Code::kBadArgument,
+       "ifname: a name, is missing"},
+      {R"({"v":1,"command":"endpoint-changed","arguments":{"container":"","ifname":"e"}})",
+       Code::kBadArgument, "container: a name, is missing"},
+      {R"({"v":1,"command":"endpoint-changed","arguments":{"container":7,"ifname":"e"}})", Code::kBadArgument,
+       "container: value '7': must be a string"},
+      {R"({"v":1,"command":"endpoint-changed","arguments":{"container":"c","ifname":"e","netns":"x"}})",
+       Code::kBadArgument, "netns: unknown argument; endpoint-changed takes container, ifname"},
   };
   for (const Row& row : rows) {
     const auto request = parse_request(row.line);

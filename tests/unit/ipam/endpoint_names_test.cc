@@ -1,10 +1,10 @@
-#include "plugins/towpath/endpoint_link.h"
+#include "towpath/ipam/endpoint_names.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
-namespace towpath::cni {
+namespace towpath::ipam {
 namespace {
 
 TEST(HostIfname, FitsTheKernelAndTellsAttachmentsApart) {
@@ -26,5 +26,12 @@ TEST(HostIfname, StaysTheSameForEver) {
   EXPECT_EQ(host_ifname({"b", "eth0"}), "tp9fc64d5b5cbca");
 }
 
+TEST(HostIfname, TheAliasNamesTheAttachment) {
+  const AttachmentId attachment{"8e1f", "eth0"};
+  EXPECT_EQ(shaping_ifname(attachment).substr(2), host_ifname(attachment).substr(2));
+  EXPECT_EQ(parse_alias(attachment.to_string()), attachment);
+  for (const char* text : {"", "8e1f", "/eth0", "8e1f/"}) EXPECT_FALSE(parse_alias(text)) << text;
+}
+
 }  // namespace
-}  // namespace towpath::cni
+}  // namespace towpath::ipam

@@ -1,0 +1,16 @@
+// What the agent says about the endpoints of its host: part of the row of `status`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace towpath::agent {
+
+struct EndpointCounters {
+  std::size_t endpoints = 0;      // known, pending ones too
+  std::size_t ports = 0;          // elements of port mappings in the kernel
+  std::size_t ports_refused = 0;  // endpoints whose mappings another one holds
+  std::uint64_t released = 0;     // by the agent, because their sandbox was gone
+};
+
+}  // namespace towpath::agent

@@ -1,0 +1,51 @@
+// A thread that does the blocking work with the kernel's port mappings, so that the loop does not wait: a
+// transaction of nf_tables waits for every other one on the host, and some of those take seconds.
+//
+// Model: a queue of jobs, done in order, one at a time; the answers go back through `post`, as in
+// KernelWriter.
+//
+// Ownership: owns the PortKernel, which only its thread uses. The destructor lets the job in hand end and
+// drops the others. An answer posted before that may still run afterwards; whoever it is for must be alive,
+// or must have let the loop end. Threading: all calls from the owner's thread.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "agent/endpoint/port_kernel.h"
+
+namespace towpath::agent {
+
+class PortWriter {
+ public:
+  using Task = std::move_only_function<void()>;
+  using Post = std::function<void(Task)>;
+  using OnChanged = std::move_only_function<void(netlink::PortChange, Status)>;
+  using OnAdopted = std::move_only_function<void(Result<netlink::PortState>)>;
+
+  PortWriter(std::unique_ptr<PortKernel> kernel, Post post);
+  PortWriter(const PortWriter&) = delete;
+  PortWriter& operator=(const PortWriter&) = delete;
+  ~PortWriter();
+
+  void change(netlink::PortChange change, OnChanged on_changed);
+  void adopt(OnAdopted on_adopted);
+
+ private:
+  void push(Task job);
+  void run();
+
+  std::unique_ptr<PortKernel> kernel_;
+  Post post_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Task> jobs_;  // guarded by mutex_
+  bool stop_ = false;      // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace towpath::agent

@@ -1,0 +1,26 @@
+// The port mappings of one endpoint, from the plugin's side: the agent keeps them in the kernel, the plugin
+// tells it that the record changed, and CHECK reads what is there.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "plugins/common/cni_error.h"
+#include "plugins/towpath/network_config.h"
+#include "towpath/ipam/endpoint_record.h"
+
+namespace towpath::cni {
+
+// A mapping of an address of the host needs an address of the container of the same family.
+CniStatus check_port_families(const ipam::EndpointRecord& record);
+
+// Waits until the kernel has what the committed record says. kTryAgainLater: the agent is away or cannot;
+// kPortTaken: another container holds the port.
+CniStatus map_ports(const NetworkConfig& config, const ipam::AttachmentId& attachment);
+// After the record is gone. An agent that is away removes the mappings when it is back.
+void unmap_ports(const NetworkConfig& config, const ipam::AttachmentId& attachment);
+
+// kCheckFailed says the first mapping that is not in the kernel, or leads elsewhere.
+CniStatus check_ports(const ipam::EndpointRecord& record);
+
+}  // namespace towpath::cni
