@@ -110,15 +110,20 @@ Status Agent::open_speaker() {
   const bgp::SpeakerOptions options{.forwarding_preserved = dataplane_->routes().counters().adopted > 0};
   speaker_ = std::make_unique<bgp::Speaker>(loop_.get_executor(), static_cast<bgp::SpeakerObserver&>(*this),
                                             options);
+  bfd_ = std::make_unique<bfd::Service>(
+      [&loop = loop_](bfd::Service::Task task) { asio::post(loop, std::move(task)); },
+      [this](const bfd::SessionChange& change) { path_changed(change); });
   answers_ = std::make_unique<Answers>(
-      *speaker_, dataplane_->routes(), [this] { return status(); },
+      *speaker_, *bfd_, dataplane_->routes(), [this] { return status(); },
       [this](const control::EndpointName& name, Endpoints::Done done) {
         endpoints_->changed({name.container, name.ifname}, std::move(done));
       });
   control_ = std::make_unique<ControlServer>(loop_, *answers_);
   // The socket first: another agent on it must stop us before we speak to anybody.
   TOWPATH_TRY_STATUS(control_->start(config_.control_socket));
-  return speaker_->configure(config_.speaker);
+  TOWPATH_TRY_STATUS(speaker_->configure(config_.speaker));
+  bfd_->configure(config_.bfd);
+  return {};
 }
 
 void Agent::watch_kernel() {
@@ -201,6 +206,7 @@ Status Agent::reload(const AgentConfig& next) {
     }
     return configured;
   }
+  bfd_->configure(next.bfd);
   set_own_blocks(config_.blocks, next.blocks);
   log_.configure(next.log);
   config_ = next;
@@ -213,6 +219,8 @@ void Agent::stop() {
   if (std::exchange(stopped_, true)) return;
   if (control_) control_->stop();
   if (speaker_) speaker_->stop();
+  // After the BGP sessions: their peers then see a restart, and no path that is lost.
+  if (bfd_) bfd_->configure({});
   tick_.cancel();
   boost::system::error_code ignored;  // closing is best effort
   monitor_readable_.close(ignored);
@@ -273,6 +281,21 @@ void Agent::endpoint_released(const ipam::EndpointRecord& record) {
 
 void Agent::endpoint_problem(std::string_view what, std::string_view reason) {
   log_.warning("endpoints", {{"cannot", what}, {"reason", reason}});
+}
+
+// What BFD reports.
+
+void Agent::path_changed(const bfd::SessionChange& change) {
+  if (stopped_) return;
+  const std::string peer = change.remote.to_string();
+  if (change.to == bfd::State::kUp) {
+    log_.info("BFD session is up", {{"peer", peer}});
+  } else if (change.path_lost()) {
+    log_.warning("the path to the peer is lost", {{"peer", peer}, {"reason", format(change.diagnostic)}});
+    speaker_->path_lost(change.remote, change.remote_control_plane_independent);
+  } else if (change.from == bfd::State::kUp) {
+    log_.info("the peer has ended the BFD session", {{"peer", peer}});
+  }
 }
 
 // What the speaker reports.

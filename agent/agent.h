@@ -34,6 +34,7 @@
 #include "agent/log/log.h"
 #include "agent/service/notifier.h"
 #include "towpath/base/clock.h"
+#include "towpath/bfd/service.h"
 #include "towpath/bgp/speaker.h"
 #include "towpath/ipam/state_store.h"
 #include "towpath/netlink/kernel_monitor.h"
@@ -81,6 +82,7 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   bool in_sync() const;
   AgentStatus status() const;
 
+  void path_changed(const bfd::SessionChange& change);
   void routes_changed(std::span<const bgp::RibDelta> changes) override;
   void peer_state_changed(const bgp::PeerStateChange& change) override;
   void session_ended(std::string_view peer, std::string_view reason) override;
@@ -102,6 +104,7 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   std::unique_ptr<Dataplane> dataplane_;
   std::unique_ptr<Endpoints> endpoints_;
   std::unique_ptr<bgp::Speaker> speaker_;
+  std::unique_ptr<bfd::Service> bfd_;
   std::unique_ptr<Answers> answers_;
   std::unique_ptr<ControlServer> control_;
   boost::asio::steady_timer tick_;

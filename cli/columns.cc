@@ -31,6 +31,12 @@ bool is_true(const json& row, const char* key) {
   return it != row.end() && it->is_boolean() && it->get<bool>();
 }
 
+std::string milliseconds(const json& row, const char* key) {
+  const auto it = row.find(key);
+  if (it == row.end() || !it->is_number()) return "";
+  return fmt::format("{:g}ms", it->get<double>() / 1000);
+}
+
 // "42s", "3m10s", "5h02m", "12d03h": never wider than seven characters for decades.
 std::string duration(const json& row, const char* key) {
   const auto it = row.find(key);
@@ -122,6 +128,18 @@ Columns peer_columns() {
           {"RECEIVED", TOWPATH_CELL("prefixes_received"), true, 0, 4},
           {"ACCEPTED", TOWPATH_CELL("prefixes_accepted"), true, 0, 3},
           {"SENT", TOWPATH_CELL("prefixes_sent"), true, 0, 4},
+          {"LAST ERROR", TOWPATH_CELL("last_error"), false, 16, 8}};
+}
+
+Columns bfd_columns() {
+  return {{"PEER", TOWPATH_CELL("peer"), false, 8},
+          {"ADDRESS", TOWPATH_CELL("address")},
+          {"STATE", TOWPATH_CELL("state")},
+          {"SINCE", [](const json& row) { return duration(row, "since_seconds"); }, true},
+          {"TRANSMIT", [](const json& row) { return milliseconds(row, "transmit_interval_us"); }, true, 0, 4},
+          {"DETECT", [](const json& row) { return milliseconds(row, "detection_time_us"); }, true, 0, 5},
+          {"UPS", TOWPATH_CELL("ups"), true, 0, 3},
+          {"DIAGNOSTIC", TOWPATH_CELL("diagnostic"), false, 12, 6},
           {"LAST ERROR", TOWPATH_CELL("last_error"), false, 16, 8}};
 }
 

@@ -82,6 +82,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
       routes->add_option("--peer", peer, "only routes from this peer; in adj-rib-out: to it");
   routes->footer(kRoutesFooter);
   const CLI::App* peers = app.add_subcommand("peers", "BGP sessions");
+  const CLI::App* bfd = app.add_subcommand("bfd", "BFD sessions, which watch the paths to the peers");
   const CLI::App* status = app.add_subcommand("status", "is the agent well, and the kernel as it should be?");
   const CLI::App* version = app.add_subcommand("version", "version of this program and of the agent");
   const CLI::App* endpoints = app.add_subcommand("endpoints", "containers that are attached on this host");
@@ -100,8 +101,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   options.format = format == "json" ? Format::kJson : Format::kTable;
   if (peer_option->count() > 0) options.routes.peer = peer;
   const std::pair<const CLI::App*, Action> actions[] = {
-      {routes, Action::kRoutes},   {peers, Action::kPeers},         {status, Action::kStatus},
-      {version, Action::kVersion}, {endpoints, Action::kEndpoints}, {ipam, Action::kIpam}};
+      {routes, Action::kRoutes}, {peers, Action::kPeers},     {bfd, Action::kBfd},
+      {status, Action::kStatus}, {version, Action::kVersion}, {endpoints, Action::kEndpoints},
+      {ipam, Action::kIpam}};
   for (const auto& [command, action] : actions) {
     if (command->parsed()) options.action = action;
   }

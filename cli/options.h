@@ -10,7 +10,7 @@
 
 namespace towpath::cli {
 
-enum class Action { kRoutes, kPeers, kStatus, kVersion, kEndpoints, kIpam };
+enum class Action { kRoutes, kPeers, kBfd, kStatus, kVersion, kEndpoints, kIpam };
 
 struct Options {
   Action action = Action::kVersion;

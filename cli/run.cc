@@ -36,6 +36,7 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
                                                             ? "The kernel is as wanted."
                                                             : "No such routes.");
     case Action::kPeers: return table(peer_columns(), "No peers are configured.");
+    case Action::kBfd: return table(bfd_columns(), "No peer is watched by BFD.");
     case Action::kVersion: return table(version_columns(), "");
     case Action::kEndpoints: return table(endpoint_columns(), "No containers are attached on this host.");
     case Action::kIpam:
@@ -61,6 +62,7 @@ Status print_rows(const Options& options, Output& output) {
   switch (options.action) {
     case Action::kRoutes: return ask_agent(options, {control::Command::kRoutes, options.routes}, output);
     case Action::kPeers: return ask_agent(options, {control::Command::kPeers, {}}, output);
+    case Action::kBfd: return ask_agent(options, {control::Command::kBfd, {}}, output);
     case Action::kStatus: return ask_agent(options, {control::Command::kStatus, {}}, output);
     case Action::kVersion: return print_versions(options, output);
     case Action::kEndpoints: return print_endpoints(options.state_dir, output);

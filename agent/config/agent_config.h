@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "towpath/base/prefix.h"
+#include "towpath/bfd/session_config.h"
 #include "towpath/bgp/config.h"
 
 namespace towpath::agent {
@@ -37,6 +38,7 @@ struct AgentConfig {
   bgp::SpeakerConfig speaker;  // import rules of every peer resolved; originates the blocks
   std::vector<Prefix> pools;
   std::vector<Prefix> blocks;
+  std::vector<bfd::SessionConfig> bfd;  // one for each peer that asks for it
   KernelConfig kernel;
   std::string state_dir = "/run/towpath";
   std::string control_socket = "/run/towpath/towpathd.sock";

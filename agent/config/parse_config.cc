@@ -131,7 +131,9 @@ AgentConfig read_config(const Value& root) {
   RuleReader rules(config.pools);
   if (const auto policies = section.get("policies")) rules.read_policies(*policies);
   rules.read_global_import(section.items("import"));
-  config.speaker.peers = read_peers(section.items("peers"), config, rules);
+  Peers read = read_peers(section.items("peers"), config, rules);
+  config.speaker.peers = std::move(read.peers);
+  config.bfd = std::move(read.bfd);
   if (const auto kernel = section.get("kernel")) read_kernel(*kernel, config.kernel);
   if (const auto multipath = section.get("multipath")) read_multipath(*multipath, config.speaker.multipath);
   section.read("restart_deferral", config.speaker.restart_deferral, seconds_between(0, 3600));

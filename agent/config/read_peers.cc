@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/config/read_bfd.h"
 #include "agent/config/scalars.h"
 #include "towpath/bgp/family.h"
 #include "towpath/bgp/peer_as.h"
@@ -159,7 +160,8 @@ void read_send_hold_time(const Value& value, PeerConfig& peer) {
 }
 
 // Everything about one peer that can be judged without the others.
-PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& rules) {
+PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& rules,
+                     std::vector<bfd::SessionConfig>& bfd) {
   Section section(item);
   PeerConfig peer;
   section.read_required("name", peer.name, parse_name);
@@ -196,6 +198,7 @@ PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& r
   if (const auto blocks = section.get("blocks")) {
     peer.authorisation = rules.authorisation(read_peer_blocks(*blocks, config.pools));
   }
+  if (const auto path = section.get("bfd")) bfd.push_back(read_bfd(*path, peer));
   section.finish();
   return peer;
 }
@@ -256,15 +259,14 @@ std::vector<bgp::ListenAddress> read_listen(const std::vector<Value>& items) {
   return out;
 }
 
-std::vector<PeerConfig> read_peers(const std::vector<Value>& items, const AgentConfig& config,
-                                   RuleReader& rules) {
-  std::vector<PeerConfig> peers;
+Peers read_peers(const std::vector<Value>& items, const AgentConfig& config, RuleReader& rules) {
+  Peers read;
   PeerRegister seen(config.speaker.listen);
   for (const Value& item : items) {
-    peers.push_back(read_peer(item, config, rules));
-    if (item.node().IsMap()) seen.check(item, peers.back());
+    read.peers.push_back(read_peer(item, config, rules, read.bfd));
+    if (item.node().IsMap()) seen.check(item, read.peers.back());
   }
-  return peers;
+  return read;
 }
 
 }  // namespace towpath::agent

@@ -12,8 +12,12 @@ namespace towpath::agent {
 
 std::vector<bgp::ListenAddress> read_listen(const std::vector<Value>& items);
 
+struct Peers {
+  std::vector<bgp::PeerConfig> peers;
+  std::vector<bfd::SessionConfig> bfd;  // of those that ask for it
+};
+
 // `config` is complete but for its peers.
-std::vector<bgp::PeerConfig> read_peers(const std::vector<Value>& items, const AgentConfig& config,
-                                        RuleReader& rules);
+Peers read_peers(const std::vector<Value>& items, const AgentConfig& config, RuleReader& rules);
 
 }  // namespace towpath::agent

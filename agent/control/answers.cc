@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/control/bfd_rows.h"
 #include "agent/control/kernel_rows.h"
 #include "agent/control/peer_rows.h"
 #include "agent/control/rib_walker.h"
@@ -116,6 +117,7 @@ std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open(const co
       return std::make_unique<SingleRow>(
           [this](JsonWriter& json) { write_status(json, status_(), speaker_, routes_); });
     case Command::kPeers: return std::make_unique<PeerRows>(speaker_);
+    case Command::kBfd: return std::make_unique<BfdRows>(bfd_, speaker_);
     case Command::kRoutes: return open_routes(request.routes);
     case Command::kEndpointChanged:
       return std::make_unique<EndpointOutcome>(endpoint_changed_, request.endpoint);

@@ -10,6 +10,7 @@
 #include "agent/control/row_source.h"
 #include "agent/dataplane/route_syncer.h"
 #include "agent/endpoint/endpoint_counters.h"
+#include "towpath/bfd/service.h"
 #include "towpath/bgp/speaker.h"
 
 namespace towpath::agent {
@@ -35,9 +36,10 @@ struct AgentStatus {
 class Answers final : public ControlBackend {
  public:
   // All outlive this.
-  Answers(const bgp::Speaker& speaker, const RouteSyncer& routes, std::function<AgentStatus()> status,
-          EndpointChanged endpoint_changed)
+  Answers(const bgp::Speaker& speaker, const bfd::Service& bfd, const RouteSyncer& routes,
+          std::function<AgentStatus()> status, EndpointChanged endpoint_changed)
       : speaker_(speaker),
+        bfd_(bfd),
         routes_(routes),
         status_(std::move(status)),
         endpoint_changed_(std::move(endpoint_changed)) {}
@@ -49,6 +51,7 @@ class Answers final : public ControlBackend {
       const control::RouteQuery& query) const;
 
   const bgp::Speaker& speaker_;
+  const bfd::Service& bfd_;
   const RouteSyncer& routes_;
   std::function<AgentStatus()> status_;
   EndpointChanged endpoint_changed_;

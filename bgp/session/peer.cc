@@ -105,6 +105,14 @@ void Peer::update(const PeerConfig& config) {
   wake_output();
 }
 
+void Peer::path_lost(bool control_plane_independent) {
+  if (up_) return step(*up_, Stop{NotificationMessage{kBfdDown, {}}}, steady_now());
+  if (!control_plane_independent) return;
+  for (Family family : kAllFamilies) {
+    if (stale_[index(family)]) sweep(family);
+  }
+}
+
 std::optional<NotificationMessage> Peer::accept(boost::asio::ip::tcp::socket& socket) {
   const TimePoint now = steady_now();
   refresh_settings();

@@ -73,6 +73,9 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   // alone then.
   std::optional<NotificationMessage> accept(boost::asio::ip::tcp::socket& socket);
 
+  // Speaker::path_lost().
+  void path_lost(bool control_plane_independent);
+
   // The RIB may have something to tell this peer.
   void wake_output();
   // The last End-of-RIB came, and the RIB has been read since: report it, once for each session.

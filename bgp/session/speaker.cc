@@ -338,6 +338,11 @@ void Speaker::stop() {
 void Speaker::shutdown(std::string_view text) {
   impl_->end(NotificationMessage{kAdministrativeShutdown, shutdown_communication(text)});
 }
+void Speaker::path_lost(const IpAddress& address, bool control_plane_independent) {
+  const auto found = std::ranges::find_if(
+      impl_->peers(), [&](const auto& peer) { return peer->config().address == address; });
+  if (found != impl_->peers().end()) (*found)->path_lost(control_plane_independent);
+}
 bool Speaker::in_sync() const {
   return impl_->in_sync();
 }

@@ -123,6 +123,11 @@ class Speaker {
   // or a timer of the owner ends.
   void shutdown(std::string_view text);
 
+  // BFD says that the path to the peer with this address is gone: its session ends with Cease, BFD Down (RFC
+  // 9384), and its routes go at once. Where there is no session because the peer restarts, its routes stay
+  // unless its BFD does not depend on its control plane (RFC 5882 section 4.3). A stranger is no error.
+  void path_lost(const IpAddress& peer, bool control_plane_independent);
+
   // Whether speaker_in_sync() was reported.
   bool in_sync() const;
 

@@ -39,11 +39,12 @@ enum class Code : std::uint16_t {
   kBusy = 503,            // too many clients; the connection ends
 };
 
-enum class Command : std::uint8_t { kVersion, kStatus, kPeers, kRoutes, kEndpointChanged };
-inline constexpr std::array<std::pair<std::string_view, Command>, 5> kCommands{
+enum class Command : std::uint8_t { kVersion, kStatus, kPeers, kBfd, kRoutes, kEndpointChanged };
+inline constexpr std::array<std::pair<std::string_view, Command>, 6> kCommands{
     {{"version", Command::kVersion},
      {"status", Command::kStatus},
      {"peers", Command::kPeers},
+     {"bfd", Command::kBfd},
      {"routes", Command::kRoutes},
      {"endpoint-changed", Command::kEndpointChanged}}};
 

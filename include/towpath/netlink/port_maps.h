@@ -10,9 +10,9 @@
 //   only where the answer would not come back otherwise: a container that reaches itself by its own mapping
 //   (a set of its addresses), and a process of the host that connects to 127.0.0.1.
 //
-// Loopback: the kernel sends 127/8 out of an interface only where route_localnet is set on it; the plugin does
-// that for a container with mappings. The anti-spoofing rules drop what comes back the other way. IPv6 has no
-// such switch: nothing sent from ::1 leaves the host.
+// Loopback: the kernel sends 127/8 out of an interface only where route_localnet is set on it; the plugin
+// does that for a container with mappings. The anti-spoofing rules drop what comes back the other way. IPv6
+// has no such switch: nothing sent from ::1 leaves the host.
 //
 // After a restart: adopt() reads the elements; nothing is taken away until change() is told to. The chains
 // are made with the first mapping (connection tracking costs every packet of the host something), and

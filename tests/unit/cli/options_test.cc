@@ -54,8 +54,9 @@ TEST(Options, ARouteWordIsATableAPrefixOrAnAddress) {
 
 TEST(Options, EveryCommandIsKnown) {
   const std::pair<const char*, Action> commands[] = {
-      {"routes", Action::kRoutes},   {"peers", Action::kPeers},         {"status", Action::kStatus},
-      {"version", Action::kVersion}, {"endpoints", Action::kEndpoints}, {"ipam", Action::kIpam}};
+      {"routes", Action::kRoutes}, {"peers", Action::kPeers},     {"bfd", Action::kBfd},
+      {"status", Action::kStatus}, {"version", Action::kVersion}, {"endpoints", Action::kEndpoints},
+      {"ipam", Action::kIpam}};
   for (const auto& [word, action] : commands) {
     const auto parsed = parse({word});
     EXPECT_EQ(std::get<Options>(parsed).action, action) << word;

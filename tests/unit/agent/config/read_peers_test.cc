@@ -48,6 +48,26 @@ TEST(ReadPeers, AShutdownMayHaveNoText) {
   EXPECT_EQ(peer("port: 179").shutdown, std::nullopt);
 }
 
+TEST(ReadPeers, BfdTakesItsAddressesFromThePeer) {
+  const auto sessions = [](const std::string& more) {
+    const auto config = parse_config(file_with(more), "t.yaml");
+    return config ? config->bfd : std::vector<bfd::SessionConfig>{};
+  };
+  using std::chrono::milliseconds;
+  bfd::SessionConfig expected{.remote = *IpAddress::parse("192.0.2.2"), .timers = {}};
+  EXPECT_THAT(sessions("bfd: {}"), ElementsAre(expected));
+  EXPECT_THAT(sessions("port: 179"), ElementsAre());
+  expected.local = *IpAddress::parse("192.0.2.9");
+  expected.multihop = true;
+  EXPECT_THAT(sessions("ttl: 3, local_address: 192.0.2.9, bfd: {}"), ElementsAre(expected));
+  expected.multihop = false;
+  expected.passive = true;
+  expected.timers = {milliseconds(50), milliseconds(60), 5};
+  EXPECT_THAT(sessions("ttl: 3, local_address: 192.0.2.9, bfd: {transmit_interval: 50, receive_interval: 60, "
+                       "multiplier: 5, multihop: false, passive: true}"),
+              ElementsAre(expected));
+}
+
 struct Refused {
   const char* as;
   std::string keys;
@@ -58,6 +78,9 @@ TEST(ReadPeers, RefusesWithOneExactComplaint) {
   const std::string at = "t.yaml:5: peers[0].";
   const std::string long_text(129, 'x');
   for (const Refused& row : std::initializer_list<Refused>{
+           {"65001", "bfd: {multiplier: 0}", "bfd.multiplier: value '0': must be a number from 1 to 255"},
+           {"65001", "bfd: {transmit_interval: 5}",
+            "bfd.transmit_interval: value '5': must be a number from 10 to 60000"},
            {"ours", "port: 179", "as: value 'ours': 'ours' is not an AS number (1 to 4294967295)"},
            {"65001", "ttl: 2, ttl_security: 1",
             "ttl_security: value '1': sends every packet with TTL 255 (RFC 5082); leave out ttl"},

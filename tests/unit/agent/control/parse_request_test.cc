@@ -63,7 +63,7 @@ TEST(ParseRequest, RefusesWithCodeAndReason) {
       {R"({"v":1,"command":"peers","args":{}})", Code::kMalformed,
        "args: unknown key; known are v, command, arguments"},
       {R"({"v":1,"command":"reboot"})", Code::kUnknownCommand,
-       "command: value 'reboot': must be one of version, status, peers, routes, endpoint-changed"},
+       "command: value 'reboot': must be one of version, status, peers, bfd, routes, endpoint-changed"},
       {R"({"v":1,"command":"peers","arguments":[]})", Code::kMalformed, "arguments: must be an object"},
       {R"({"v":1,"command":"peers","arguments":{"x":1}})", Code::kBadArgument,
        "x: unknown argument; peers takes none"},

@@ -228,6 +228,21 @@ TEST_F(SessionOptions, WithoutThemALongMessageIsAnError) {
   EXPECT_THAT(raw->notification, HasSubstr("1001"));
 }
 
+// --- RFC 5882, RFC 9384
+
+TEST_F(SessionOptions, ALostPathEndsTheSessionAndItsRoutesAtOnce) {
+  establish_raw_session();
+  raw->send(announcement("10.65.0.0/26"));
+  ASSERT_TRUE(run_until([&] { return subject->observer.routes.contains(*Prefix::parse("10.65.0.0/26")); }));
+  subject->speaker->path_lost(address("203.0.113.1"), true);  // a stranger
+  EXPECT_TRUE(subject->established("raw"));
+  subject->speaker->path_lost(subject->peer_config("raw").address, false);
+  EXPECT_FALSE(subject->established("raw"));
+  ASSERT_TRUE(notified());
+  EXPECT_THAT(raw->notification, StartsWith("6/10"));
+  ASSERT_TRUE(run_until([&] { return !subject->observer.routes.contains(*Prefix::parse("10.65.0.0/26")); }));
+}
+
 // --- RFC 7313
 
 class EnhancedRefresh : public SessionOptions {

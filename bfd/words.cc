@@ -1,0 +1,31 @@
+#include "towpath/bfd/session_config.h"
+
+namespace towpath::bfd {
+
+std::string_view format(State state) {
+  switch (state) {
+    case State::kAdminDown: return "AdminDown";
+    case State::kDown: return "Down";
+    case State::kInit: return "Init";
+    case State::kUp: return "Up";
+  }
+  return "";
+}
+
+// RFC 5880 section 4.1 names all of these; peers may send them.
+std::string_view format(Diagnostic diagnostic) {
+  switch (static_cast<unsigned>(diagnostic)) {
+    case 0: return "No Diagnostic";
+    case 1: return "Control Detection Time Expired";
+    case 2: return "Echo Function Failed";
+    case 3: return "Neighbor Signaled Session Down";
+    case 4: return "Forwarding Plane Reset";
+    case 5: return "Path Down";
+    case 6: return "Concatenated Path Down";
+    case 7: return "Administratively Down";
+    case 8: return "Reverse Concatenated Path Down";
+    default: return "reserved diagnostic";
+  }
+}
+
+}  // namespace towpath::bfd
