@@ -20,6 +20,7 @@ enum class CniCode : unsigned {
   kInvalidNetns = 8,  // not in the text of the specification; the runtimes' library has it
   kTryAgainLater = 11,
   kNotAvailable = 50,  // STATUS: ADD cannot be served
+  kLimited = 51,       // STATUS: nor may containers that are there reach everything
   kInternal = 999,     // a fault of the plugin itself; the number that the runtimes' library uses
   kCheckFailed = 101,  // CHECK: what ADD made is not there any more, or was changed
   kPortTaken = 102,    // a port of the host leads to another container already

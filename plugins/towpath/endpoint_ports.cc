@@ -16,6 +16,8 @@ namespace {
 constexpr std::chrono::milliseconds kAddDeadline{10'000};
 // DEL must not hang on an agent that does.
 constexpr std::chrono::milliseconds kDelDeadline{2'000};
+// Runtimes ask every few seconds.
+constexpr std::chrono::milliseconds kStatusDeadline{1'000};
 
 Json names(const ipam::AttachmentId& attachment) {
   return {{"container", attachment.container_id}, {"ifname", attachment.ifname}};
@@ -36,6 +38,13 @@ CniStatus check_port(netlink::NetlinkSocket& socket, const ipam::PortMapping& po
 }
 
 }  // namespace
+
+CniStatus check_agent(const NetworkConfig& config) {
+  const auto reply = ask_agent(config.control_socket, "version", Json::object(), kStatusDeadline);
+  if (reply && reply->code == control::Code::kEnd) return {};
+  return cni_fail(CniCode::kLimited, fmt::format("port mappings need the agent: {}",
+                                                 reply ? reply->message : reply.error().message));
+}
 
 CniStatus check_port_families(const ipam::EndpointRecord& record) {
   for (const ipam::PortMapping& port : record.ports) {

@@ -11,6 +11,10 @@
 
 namespace towpath::cni {
 
+// For STATUS, of a network whose containers may ask for ports. kLimited: the agent does not answer; then
+// nobody announces this host's containers to others either.
+CniStatus check_agent(const NetworkConfig& config);
+
 // A mapping of an address of the host needs an address of the container of the same family.
 CniStatus check_port_families(const ipam::EndpointRecord& record);
 

@@ -30,6 +30,13 @@ CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
     return cni_fail(CniCode::kInvalidConfig,
                     fmt::format("controlSocket: '{}' is not an absolute path", out.control_socket));
   }
+  // The specification has runtimes take `capabilities` out; libcni leaves them in.
+  TOWPATH_TRY(const auto capabilities, config.object("capabilities"));
+  if (const Json* ports = capabilities ? capabilities->find("portMappings") : nullptr) {
+    if (!ports->is_boolean())
+      return wrong(capabilities->path_of("portMappings"), *ports, "is neither true nor false");
+    out.maps_ports = ports->get<bool>();
+  }
   TOWPATH_TRY(const auto dns, config.object("dns"));
   if (dns) {
     TOWPATH_TRY_STATUS(check_dns(*dns));

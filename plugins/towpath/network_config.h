@@ -14,6 +14,7 @@ struct NetworkConfig {
   std::uint32_t mtu = 0;       // 0: that of the host's uplink
   Json dns;                    // an object to put into the result, or null
   std::string control_socket;  // of the agent
+  bool maps_ports = false;     // a runtime may ask for portMappings
 
   static CniExpected<NetworkConfig> parse(const CniRequest& request);
 };

@@ -268,6 +268,7 @@ CniStatus check(const CniRequest& request) {
 
 CniStatus status(const CniRequest& request) {
   TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
+  if (config.maps_ports) TOWPATH_TRY_STATUS(check_agent(config));
   if (config.ipam.is_own()) return check_addresses_available(config.ipam);
   return delegate(request, config.ipam.type, CniCommand::kStatus);
 }

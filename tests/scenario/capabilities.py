@@ -3,9 +3,11 @@ in both families, over the life of containers and of the agent.
 """
 
 import json
+import signal
 import socket
 import threading
 import unittest
+import unittest.mock
 
 from lab import CniError, Lab, inside, run, wait_until
 
@@ -222,6 +224,25 @@ class Capabilities(unittest.TestCase):
         self.host.start_agent()
         self.assertEqual(self.elements(), {"ports_any4": 1, "ports_any6": 1, "hairpin4": 1, "hairpin6": 1})
         self.assertEqual(call(self.outside.netns, self.host.ipv6, 8000), self.outside.ipv6)
+
+    def test_status_asks_the_agent(self):
+        status = self.host.network.status
+        status()
+        self.host.agent.popen.send_signal(signal.SIGSTOP)
+        try:
+            with self.assertRaises(CniError) as raised:
+                status()
+        finally:
+            self.host.agent.popen.send_signal(signal.SIGCONT)
+        self.assertEqual(raised.exception.code, 51, raised.exception)
+        self.assertRegex(raised.exception.message, "port mappings need the agent: towpathd at .* does not answer in time")
+        self.host.stop_agent()
+        with self.assertRaises(CniError) as raised:
+            status()
+        self.assertEqual(raised.exception.code, 51, raised.exception)
+        plugin = self.host.network.conflist["plugins"][0]
+        with unittest.mock.patch.dict(plugin, capabilities={"portMappings": False, "bandwidth": True}):
+            status()
 
     def test_a_stream_outlives_the_agent(self):
         container = self.add(mapping(8100, 8101), serve=None)

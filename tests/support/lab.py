@@ -469,8 +469,8 @@ class CniNetwork:
 
     def _execute(self, plugin, verb, container_id=None, netns=None, ifname=None, args="", capabilities=None, previous=None,
                  extra=None):
-        config = {key: value for key, value in plugin.items() if key != "capabilities"}
-        config["cniVersion"], config["name"] = self.version, self.conflist["name"]
+        # `capabilities` stays in, against the specification, because libcni leaves it in.
+        config = plugin | {"cniVersion": self.version, "name": self.conflist["name"]}
         wanted = {key: value for key, value in (capabilities or {}).items() if plugin.get("capabilities", {}).get(key)}
         if wanted:
             config["runtimeConfig"] = wanted

@@ -20,6 +20,7 @@ TEST(NetworkConfig, DefaultsAreComplete) {
   EXPECT_EQ(config->ipam.state_dir, "/run/towpath");
   EXPECT_EQ(config->control_socket, "/run/towpath/towpathd.sock");
   EXPECT_TRUE(config->ipam.blocks.empty());
+  EXPECT_FALSE(config->maps_ports);
 }
 
 TEST(NetworkConfig, EverythingSet) {
@@ -33,6 +34,7 @@ TEST(NetworkConfig, EverythingSet) {
   EXPECT_EQ(config->ipam.routes.at(0).mtu, 1300U);
   EXPECT_EQ(config->ipam.labels, (std::map<std::string, std::string>{{"app", "web"}, {"bare", ""}}));
   EXPECT_EQ(config->dns, Json::parse(R"({"domain":"x"})"));
+  EXPECT_TRUE(config->maps_ports);
 }
 
 TEST(NetworkConfig, AForeignIpamIsNotLookedInto) {
@@ -56,6 +58,8 @@ TEST(NetworkConfig, WhatIsWrongIsNamedWithItsValue) {
       {R"("stateDir":"state")", 7, "stateDir: 'state' is not an absolute path"},
       {R"("controlSocket":{})", 7, "controlSocket: '{}' is not a string"},
       {R"("controlSocket":"sock")", 7, "controlSocket: 'sock' is not an absolute path"},
+      {R"("capabilities":{"portMappings":"true"})", 7,
+       "capabilities.portMappings: 'true' is neither true nor false"},
       {R"("ipam":"towpath-ipam")", 7, "ipam: 'towpath-ipam' is not an object"},
       {R"("ipam":{"type":1})", 7, "ipam.type: '1' is not a string"},
       {R"("ipam":{"type":"towpath-ipam","ranges":[]})", 2,
