@@ -32,6 +32,7 @@ AttributeKeys AttributeKeys::of(const PathAttributes& a) {
   k.as_path_length = saturate(a.as_path.length());
   k.cluster_list_length = saturate(a.cluster_list.size());
   k.origin = a.origin;
+  k.only_to_customer = a.only_to_customer.has_value();
   k.no_export = a.has(kNoExport) || a.has(kNoExportSubconfed);
   k.no_advertise = a.has(kNoAdvertise);
   k.discard = a.discard;

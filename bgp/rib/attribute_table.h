@@ -44,6 +44,7 @@ struct AttributeKeys {
   bool no_export = false;  // also NO_EXPORT_SUBCONFED: we are no confederation, so it means the same
   bool no_advertise = false;
   bool discard = false;
+  bool only_to_customer = false;  // RFC 9234
 
   static AttributeKeys of(const PathAttributes& attributes);
 };

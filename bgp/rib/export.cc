@@ -41,6 +41,7 @@ void send(PathAttributes& a, const RibPeer& source, Family family, const ExportT
   }
   if (target.kind == PeerKind::kExternal) {
     if (target.keeps_own_as && target.local_as != identity.as) a.as_path.prepend(identity.as);
+    if (target.role && serves_peer(*target.role) && !a.only_to_customer) a.only_to_customer = target.local_as;
     a.as_path.prepend(target.local_as);  // RFC 4271 section 5.1.2
     a.local_pref.reset();                // section 5.1.5
     // Section 5.1.4: a MED that a neighbour AS sent is not for other ones.
@@ -66,8 +67,9 @@ std::optional<NextHopRule> next_hop_rule(const PolicyOutcome& policy, PeerKind s
 }  // namespace
 
 bool may_export(const AttributeKeys& route, PeerKind source, const ExportTarget& target) {
-  if (route.no_advertise) return false;                                     // RFC 1997
-  if (route.no_export && target.kind == PeerKind::kExternal) return false;  // RFC 1997
+  if (route.no_advertise) return false;                                                        // RFC 1997
+  if (route.no_export && target.kind == PeerKind::kExternal) return false;                     // RFC 1997
+  if (route.only_to_customer && target.role && is_served_by_peer(*target.role)) return false;  // RFC 9234
   // RFC 4271 section 9.2, but for RFC 4456.
   return !is_internal(source) || !is_internal(target.kind) || is_reflected(source, target.kind);
 }

@@ -12,9 +12,18 @@ bool is_usable(const NextHop& next_hop, const RibIdentity& identity) {
   return std::ranges::find(identity.addresses, a) == identity.addresses.end();
 }
 
+// RFC 9234 section 5: nobody whom we serve may pass on what was for customers only, and a peer only what it
+// itself has marked.
+bool is_leak(const PathAttributes& attributes, const RibPeer& peer) {
+  if (!peer.role || !attributes.only_to_customer) return false;
+  if (*peer.role == Role::kPeer) return *attributes.only_to_customer != peer.as;
+  return serves_peer(*peer.role);
+}
+
 // What speaks against all routes with these attributes.
-PathExclusion exclusion_of(const PathAttributes& attributes, const NextHop& next_hop,
+PathExclusion exclusion_of(const PathAttributes& attributes, const NextHop& next_hop, const RibPeer& peer,
                            const RibIdentity& identity) {
+  if (is_leak(attributes, peer)) return PathExclusion::kRouteLeak;
   if (attributes.as_path.contains(identity.as)) return PathExclusion::kAsLoop;
   if (attributes.originator_id == identity.router_id) return PathExclusion::kOriginatorLoop;
   if (std::ranges::find(attributes.cluster_list, identity.cluster_id) != attributes.cluster_list.end()) {
@@ -38,7 +47,7 @@ Importer::Importer(RibTables& tables, const RibPeer& peer, const PathAttributes&
     : tables_(tables),
       peer_(peer),
       id_(id),
-      exclusion_(exclusion_of(received, next_hop, tables.identity)),
+      exclusion_(exclusion_of(received, next_hop, peer, tables.identity)),
       shut_down_(peer.kind == PeerKind::kExternal && received.has(kGracefulShutdown)),
       changes_(shut_down_ || (peer.import_policy && peer.import_policy->changes_attributes())) {
   route_.source = route_source(peer.kind);

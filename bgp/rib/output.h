@@ -21,6 +21,7 @@ struct ExportTarget {
   AsNumber local_as;          // what stands in front of the AS_PATH toward an external peer
   bool keeps_own_as = false;  // RFC 7705: our own AS stands behind it, where it is another one
   PolicyPtr policy;
+  std::optional<Role> role{};             // ours toward an external peer (RFC 9234)
   ExportScope scope = ExportScope::kOwn;  // of what the policy does not decide
   // Our own next hop in each family. A route that needs it is not sent where there is none.
   std::array<std::optional<NextHop>, kFamilyCount> next_hop_self{};

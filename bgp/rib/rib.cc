@@ -57,8 +57,10 @@ PeerId Rib::add_peer(RibPeer peer) {
   return {static_cast<std::uint16_t>(unused - peers.begin())};
 }
 
-void Rib::set_router_id(PeerId peer, RouterId router_id) {
-  peer_entry(peer).peer.router_id = router_id;
+void Rib::set_peer_identity(PeerId peer, RouterId router_id, AsNumber as) {
+  RibPeer& entry = peer_entry(peer).peer;
+  entry.router_id = router_id;
+  entry.as = as;
 }
 
 void Rib::set_import_policy(PeerId peer, PolicyPtr policy, PolicyPtr authorisation) {

@@ -61,7 +61,7 @@ class Rib {
   PeerId add_peer(RibPeer peer);
   // From the OPEN of a new session. Paths kept from an earlier one count under the new identifier at their
   // next change.
-  void set_router_id(PeerId peer, RouterId router_id);
+  void set_peer_identity(PeerId peer, RouterId router_id, AsNumber as);
   // Accepted and rejected paths are looked at again, in slices.
   void set_import_policy(PeerId peer, PolicyPtr policy, PolicyPtr authorisation);
   // Closes the output, forgets the peer's routes in slices. The id must not be used any more; it is reused

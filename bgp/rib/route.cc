@@ -17,6 +17,7 @@ std::string_view format(PathExclusion exclusion) {
     case PathExclusion::kNone: return "used";
     case PathExclusion::kImportRules: return "rejected by the import policy";
     case PathExclusion::kNotAuthorised: return "the peer may not announce this prefix";
+    case PathExclusion::kRouteLeak: return "a route leak: ONLY_TO_CUSTOMER says that it is not for us";
     case PathExclusion::kAsLoop: return "our AS is in AS_PATH";
     case PathExclusion::kOriginatorLoop: return "we are the originator";
     case PathExclusion::kClusterLoop: return "our cluster id is in CLUSTER_LIST";

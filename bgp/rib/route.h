@@ -41,6 +41,7 @@ enum class PathExclusion : std::uint8_t {
   kNone,
   kImportRules,     // the peer's import policy rejects the route
   kNotAuthorised,   // the peer may not announce this prefix
+  kRouteLeak,       // by ONLY_TO_CUSTOMER it was not for us (RFC 9234 section 5)
   kAsLoop,          // our AS in AS_PATH (RFC 4271 section 9.1.2)
   kOriginatorLoop,  // ORIGINATOR_ID is our router id (RFC 4456 section 8)
   kClusterLoop,     // our cluster id in CLUSTER_LIST (RFC 4456 section 8)
@@ -74,6 +75,8 @@ struct RibPeer {
   PolicyPtr import_policy;
   // What it rejects the peer may not announce at all; nothing is changed by it.
   PolicyPtr authorisation{};
+  std::optional<Role> role{};  // ours toward it (RFC 9234)
+  AsNumber as{};               // from its OPEN, as the router id
 };
 
 // Who we are.

@@ -53,8 +53,12 @@ Peer::Peer(PeerContext& context, const LocalSpeaker& local, PeerConfig config)
       local_(local),
       config_(std::move(config)),
       fsm_(session_settings(local_, config_, context.restart), config_.passive, random_seed()),
-      id_(context.rib.add_peer(
-          {config_.address, peer_kind(local_, config_), {}, config_.import_policy, config_.authorisation})),
+      id_(context.rib.add_peer({config_.address,
+                                peer_kind(local_, config_),
+                                {},
+                                config_.import_policy,
+                                config_.authorisation,
+                                rib_role()})),
       timer_(context.executor),
       restart_timer_(context.executor),
       refresh_timer_(context.executor),
@@ -257,7 +261,7 @@ void Peer::carry_out(Slot slot, const SessionUp& action) {
     awaits_end_of_rib_[index(family)] = session_.parameters.of(family).enabled;
   }
   settle_stale_routes(session_);
-  context_.rib.set_router_id(id_, session_.peer_id);
+  context_.rib.set_peer_identity(id_, session_.peer_id, session_.peer_as);
   open_output();
 }
 
@@ -306,8 +310,16 @@ void Peer::deliver_update() {
   if (config_.local_as && !config_.local_as->no_prepend && update_.announces()) {
     update_.attributes.as_path.prepend(config_.local_as->as);  // RFC 7705 section 3
   }
+  // RFC 9234 section 5, for a peer that does not mark its routes itself.
+  if (rib_role() && is_served_by_peer(*rib_role()) && !update_.attributes.only_to_customer) {
+    update_.attributes.only_to_customer = session_.peer_as;
+  }
   context_.rib.apply(id_, update_, message_time_);
   context_.schedule();
+}
+
+std::optional<Role> Peer::rib_role() const {
+  return peer_kind(local_, config_) == PeerKind::kExternal ? config_.role : std::nullopt;
 }
 
 void Peer::on_end_of_rib(Family family) {
@@ -418,6 +430,7 @@ ExportTarget Peer::export_target() const {
   target.local_as = as_toward(local_, config_);
   target.keeps_own_as = config_.local_as && !config_.local_as->replace_as;
   target.policy = config_.export_policy;
+  target.role = rib_role();
   target.scope = config_.export_scope;
   target.session = session_.parameters;
   const auto local = connections_[index(*up_)]->local_address();

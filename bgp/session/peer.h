@@ -110,6 +110,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   void carry_out(Slot slot, const DeliverMessage& action);
 
   void send(Slot slot, const Message& message);
+  std::optional<Role> rib_role() const;  // where it counts
   void deliver_update();
   void deliver_refresh();
   void on_end_of_rib(Family family);

@@ -106,7 +106,8 @@ std::vector<std::byte> shutdown_communication(std::string_view text, std::size_t
 std::optional<std::string> shutdown_text(const NotificationMessage& message);
 
 // RFC 8538 section 5: whether this reason means that the routes of the session must go, also between speakers
-// that keep them over a NOTIFICATION. A silent peer is among them: docs/decisions/0005-a-silent-peer-is-gone.md.
+// that keep them over a NOTIFICATION. A silent peer is among them:
+// docs/decisions/0005-a-silent-peer-is-gone.md.
 bool calls_for_hard_reset(NotificationCode code);
 // RFC 8538 section 3.1: wraps `reason` so that the peer does not keep our routes.
 NotificationMessage hard_reset(const NotificationMessage& reason);

@@ -45,20 +45,22 @@ FEATURES = (
     Feature("4 over 6", cells.check_4_over_6, pending=True, transports=(6,), ours={"extended_next_hop": True},
             theirs={"extended_next_hop": True}, lacks={"OpenBGPD": "7.7 has no RFC 8950"}),
     Feature("ADD-PATH", cells.check_add_path, pending=True, ours={"add_path": "both"}, theirs={"add_path": True}),
-    Feature("roles", cells.check_role, pending=True, ours={"role": "customer"}, theirs={"role": "provider"},
+    Feature("roles", cells.check_role, transports=(4, 6), ours={"role": "customer"},
+            theirs={"role": "provider"},
             kinds=("eBGP",), kinds_reason="roles are not for sessions inside an AS (RFC 9234 section 4.1)",
             lacks={"GoBGP": "3.10 has no RFC 9234", "ExaBGP": "4.2 has no RFC 9234"}),
-    Feature("ext. messages", cells.check_extended_messages, pending=True, ours={"extended_messages": True},
-            theirs={"extended_messages": True},
-            lacks={"GoBGP": "3.10 has no RFC 8654", "OpenBGPD": "7.7 has no RFC 8654"}),
-    Feature("GTSM", cells.check_gtsm, pending=True, transports=(6,), ours={"ttl_security": 1}, theirs={"gtsm": True},
+    Feature("GTSM", cells.check_gtsm, transports=(6,), ours={"ttl_security": 1}, theirs={"gtsm": True},
             before=Topology.lower_hop_limits),
     Feature("refresh", cells.check_refresh, lacks={"GoBGP": "3.10 keeps all that it hears and never asks"}),
-    # The last two end all sessions of everybody.
+    # These two end all sessions of everybody.
     Feature("they restart", cells.check_restarted, before=Topology.kill_and_restart_daemons,
             lacks={"OpenBGPD": "7.7 helps others to restart, and of its own it announces End-of-RIB and no more"}),
     Feature("we restart", cells.check_restarted, before=Topology.restart_agents,
             lacks={"ExaBGP": "has no routing table that could keep routes"}),
+    Feature("ext. messages", cells.check_extended_messages, ours={"extended_messages": True},
+            theirs={"extended_messages": True},
+            lacks={"GoBGP": "3.10 has no RFC 8654", "OpenBGPD": "7.7 has no RFC 8654",
+                   "ExaBGP": "4.2 sends its routes once, and not to a peer that comes back"}),
 )
 
 

@@ -187,16 +187,10 @@ class Topology:
             daemon.run("nft", "add table ip6 farther; add chain ip6 farther out { type filter hook output priority 0; }; "
                               "add rule ip6 farther out tcp dport 179 ip6 hoplimit set 254; "
                               "add rule ip6 farther out tcp sport 179 ip6 hoplimit set 254")
-        self._lost = {}
         for cell in cells:
             wait_until(lambda: not cell.host.established(cell.peer(6)), HOLD_TIME + 5, f"{cell.peer(6)} is lost")
-            self._lost[cell.daemon, cell.kind] = cell.row(6)["last_error"]
         for daemon in daemons:
             daemon.run("nft", "delete", "table", "ip6", "farther")
-
-    def lost(self, cell):
-        """Why the session was lost in lower_hop_limits()."""
-        return self._lost[cell.daemon, cell.kind]
 
     def kill_and_restart_daemons(self, cells):
         """cells: those that must keep the daemon's routes meanwhile."""

@@ -27,6 +27,16 @@ constexpr Role counterpart(Role role) {
   return role;
 }
 
+// RFC 9234 section 5, from our side: whether the peer passes on to us only what is for its customers, as
+// providers, peers and route servers do. What it sends goes to our customers alone.
+constexpr bool is_served_by_peer(Role role) {
+  return role == Role::kCustomer || role == Role::kPeer || role == Role::kRouteServerClient;
+}
+// Whether the peer must pass on what we send to its customers alone.
+constexpr bool serves_peer(Role role) {
+  return role == Role::kProvider || role == Role::kPeer || role == Role::kRouteServer;
+}
+
 constexpr std::string_view format(Role role) {
   switch (role) {
     case Role::kProvider: return "provider";

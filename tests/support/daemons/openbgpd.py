@@ -85,7 +85,7 @@ class Openbgpd(Daemon):
         said = self._neighbors()[self.neighbor(name).remote].get("session", {}).get("capabilities", {})
         found = {one[:4].lower() for one in said.get("multiprotocol", [])}
         for key, meaning in (("refresh", "refresh"), ("enhanced_refresh", "enhanced-refresh"),
-                             ("graceful_restart", "graceful-restart"), ("add_path", "add-path"), ("open_policy", "role")):
+                             ("graceful_restart", "graceful-restart"), ("add_path", "add-path"), ("open_policy_role", "role")):
             if said.get(key):
                 found.add(meaning)
         return found

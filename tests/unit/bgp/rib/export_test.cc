@@ -55,6 +55,32 @@ TEST(Export, WellKnownCommunities) {
   EXPECT_FALSE(is_exportable(AttributeKeys::of(a), PeerKind::kLocal, kV4, target(PeerKind::kExternal)));
 }
 
+TEST(Export, WhatIsForCustomersGoesToNobodyElse) {
+  // RFC 9234 section 5, by our role toward the peer.
+  PathAttributes marked;
+  marked.only_to_customer = AsNumber{65009};
+  struct RoleRow {
+    std::optional<Role> role;
+    bool told;       // a route with ONLY_TO_CUSTOMER
+    bool is_marked;  // one without
+  };
+  for (const RoleRow& row :
+       {RoleRow{std::nullopt, true, false}, RoleRow{Role::kProvider, true, true},
+        RoleRow{Role::kRouteServer, true, true}, RoleRow{Role::kPeer, false, true},
+        RoleRow{Role::kCustomer, false, false}, RoleRow{Role::kRouteServerClient, false, false}}) {
+    SCOPED_TRACE(row.role ? format(*row.role) : "none");
+    ExportTarget t = target(PeerKind::kExternal);
+    t.role = row.role;
+    const RibPeer source = rib_peer("192.0.2.9", PeerKind::kExternal);
+    EXPECT_EQ(is_exportable(AttributeKeys::of(marked), PeerKind::kExternal, kV4, t), row.told);
+    EXPECT_TRUE(is_exportable({}, PeerKind::kExternal, kV4, t));
+    EXPECT_EQ(exported({}, source, kV4, t, identity()).only_to_customer,
+              row.is_marked ? std::optional(t.local_as) : std::nullopt);
+    EXPECT_EQ(exported(marked, source, kV4, t, identity()).only_to_customer, AsNumber{65009})
+        << "set once only";
+  }
+}
+
 TEST(Export, OnlyFamiliesOfTheSessionAndOnlyWithANextHop) {
   ExportTarget t = target(PeerKind::kExternal);
   t.session.families[index(kV6)].enabled = false;

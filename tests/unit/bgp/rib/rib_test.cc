@@ -171,6 +171,33 @@ TEST_F(RibTest, WhatAPeerMayNotOriginateIsNotUsedWhateverThePolicySays) {
   EXPECT_TRUE(only("192.0.2.0/24").best) << "outside the pools it says nothing";
 }
 
+TEST_F(RibTest, ARouteThatWasForCustomersOnlyIsALeak) {
+  // RFC 9234 section 5. The AS that marked it, our role toward the sender (65001), is it a leak?
+  struct Row {
+    Role role;
+    std::uint32_t marked_by;
+    bool leak;
+  };
+  for (const Row& row :
+       {Row{Role::kProvider, 65009, true}, Row{Role::kProvider, 65001, true},
+        Row{Role::kRouteServer, 65009, true}, Row{Role::kPeer, 65009, true}, Row{Role::kPeer, 65001, false},
+        Row{Role::kCustomer, 65009, false}, Row{Role::kRouteServerClient, 65009, false}}) {
+    SCOPED_TRACE(std::string(format(row.role)) + " " + std::to_string(row.marked_by));
+    RibPeer other = rib_peer("192.0.2.77", PeerKind::kExternal);
+    other.role = row.role;
+    const PeerId peer = rib_.add_peer(other);
+    rib_.set_peer_identity(peer, RouterId{77}, AsNumber{65001});
+    PathAttributes marked = attributes({65001});
+    marked.only_to_customer = AsNumber{row.marked_by};
+    announce(rib_, peer, "10.1.0.0/16", marked);
+    announce(rib_, peer, "10.2.0.0/16", attributes({65001}));
+    EXPECT_EQ(only("10.1.0.0/16").exclusion, row.leak ? PathExclusion::kRouteLeak : PathExclusion::kNone);
+    EXPECT_EQ(only("10.2.0.0/16").exclusion, PathExclusion::kNone);
+    rib_.remove_peer(peer);
+    run_to_end(rib_);
+  }
+}
+
 TEST_F(RibTest, APeerThatIsAboutToGoIsUsedLast) {
   PathAttributes leaving = attributes({65001});
   leaving.communities = {kGracefulShutdown};
