@@ -12,6 +12,24 @@
 namespace towpath::cni {
 namespace {
 
+// containerd 1 and 2 send some of these objects with the names that their fields have in Go: "HostPort" is
+// "hostPort".
+Json with_lower_first_letters(const Json& value) {
+  if (value.is_array()) {
+    Json out = Json::array();
+    for (const Json& element : value) out.push_back(with_lower_first_letters(element));
+    return out;
+  }
+  if (!value.is_object()) return value;
+  Json out = Json::object();
+  for (const auto& [key, element] : value.items()) {
+    std::string name = key;
+    if (!name.empty() && name[0] >= 'A' && name[0] <= 'Z') name[0] = static_cast<char>(name[0] - 'A' + 'a');
+    if (name == key || !value.contains(name)) out[name] = with_lower_first_letters(element);
+  }
+  return out;
+}
+
 CniStatus check_texts(const JsonObject& object, const char* key) {
   return object.for_each(key, [](const Json& element, const std::string& path) -> CniStatus {
     if (!element.is_string()) return wrong(path, element, "is not a string");
@@ -186,7 +204,12 @@ CniStatus refuse_hardware(const JsonObject& runtime) {
 CniExpected<Capabilities> Capabilities::parse(const CniRequest& request) {
   Capabilities out;
   TOWPATH_TRY(const JsonObject config, JsonObject::make(request.config, ""));
-  TOWPATH_TRY(const auto runtime, config.object("runtimeConfig"));
+  const Json* runtime_config = config.find("runtimeConfig");
+  const Json asked = runtime_config != nullptr ? with_lower_first_letters(*runtime_config) : Json();
+  std::optional<JsonObject> runtime;
+  if (!asked.is_null()) {
+    TOWPATH_TRY(runtime, JsonObject::make(asked, "runtimeConfig"));
+  }
   TOWPATH_TRY(const auto all_args, config.object("args"));
   std::optional<JsonObject> args;
   if (all_args) {

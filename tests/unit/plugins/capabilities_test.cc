@@ -52,6 +52,16 @@ TEST(Capabilities, EverythingSet) {
   EXPECT_EQ(asked->bandwidth, (ipam::Bandwidth{1000000, 80000, 4294967296000, 34359738360}));
 }
 
+TEST(Capabilities, KeysMayBeginWithACapitalLetter) {
+  const auto asked = runtime(R"("dns":{"Servers":["10.0.0.1"],"Searches":null,"Options":null},
+      "portMappings":[{"HostPort":8081,"ContainerPort":80,"Protocol":"tcp","HostIP":""}],
+      "bandwidth":{"IngressRate":1000000,"IngressBurst":80000,"EgressRate":0,"EgressBurst":0})");
+  ASSERT_TRUE(asked) << asked.error().message;
+  EXPECT_EQ(asked->dns, Json::parse(R"({"nameservers":["10.0.0.1"]})"));
+  EXPECT_EQ(asked->ports, (std::vector<ipam::PortMapping>{{IPPROTO_TCP, 8081, 80, {}}}));
+  EXPECT_EQ(asked->bandwidth, (ipam::Bandwidth{1000000, 80000, 0, 0}));
+}
+
 TEST(Capabilities, TheRuntimeCountsMoreThanArgsAndThoseMoreThanCniArgs) {
   const std::string from_runtime = R"("runtimeConfig":{"mac":"02:00:00:00:00:01"})";
   const std::string from_args = R"("args":{"cni":{"mac":"02:00:00:00:00:02"}})";
@@ -113,7 +123,8 @@ TEST(Capabilities, WhatIsWrongIsNamedWithItsValue) {
       {R"("portMappings":[{"hostPort":80,"containerPort":80,"hostIP":"localhost"}])", 7,
        "runtimeConfig.portMappings[0].hostIP: 'localhost' is not an IP address"},
       {R"("portMappings":[{"hostPort":80,"containerPort":80,"hostIP":"::1"}])", 2,
-       "runtimeConfig.portMappings[0].hostIP: '::1' is not supported: Linux lets nothing from ::1 leave the host"},
+       "runtimeConfig.portMappings[0].hostIP: '::1' is not supported: Linux lets nothing from ::1 leave the "
+       "host"},
       {R"("portMappings":[{"hostPort":80,"containerPort":80,"hostIP":"224.0.0.1"}])", 7,
        "runtimeConfig.portMappings[0].hostIP: '224.0.0.1' is a multicast address"},
       {R"("portMappings":[{"hostPort":80,"containerPort":1},{"hostPort":80,"containerPort":2,"hostIP":"::2"}])",
