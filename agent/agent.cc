@@ -31,6 +31,17 @@ std::vector<netlink::NextHop> next_hops(const bgp::RibDelta& change) {
   return hops;
 }
 
+// With a descriptor of Asio's own: it closes what it is given.
+Status adopt(asio::posix::stream_descriptor& descriptor, int fd) {
+  const int own = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return fail_errno(errno, "dup");
+  boost::system::error_code ec;
+  descriptor.assign(own, ec);
+  if (!ec) return {};
+  ::close(own);
+  return fail(ErrorKind::kSystem, ec.message());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentConfig& config, Log& log,
@@ -41,8 +52,10 @@ Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentC
   agent->prepare_host();
   TOWPATH_TRY_STATUS(agent->open_dataplane());
   TOWPATH_TRY_STATUS(agent->open_endpoints());
+  agent->open_neighbours();
   TOWPATH_TRY_STATUS(agent->open_speaker());
   agent->watch_kernel();
+  agent->watch_sandboxes();
   agent->schedule_tick();
   return agent;
 }
@@ -55,6 +68,7 @@ Agent::Agent(asio::io_context& loop, const AgentConfig& config, Log& log, Notifi
       config_(config),
       store_(std::move(store)),
       monitor_readable_(loop),
+      sandboxes_readable_(loop),
       tick_(loop) {}
 
 Agent::~Agent() {
@@ -127,14 +141,9 @@ Status Agent::open_speaker() {
 }
 
 void Agent::watch_kernel() {
-  // A descriptor of Asio's own: it closes what it is given.
   if (!monitor_readable_.is_open()) {
-    const int fd = ::fcntl(monitor_->fd(), F_DUPFD_CLOEXEC, 0);
-    boost::system::error_code ec;
-    if (fd >= 0) monitor_readable_.assign(fd, ec);
-    if (fd < 0 || ec) {
-      log_.error("cannot watch the kernel",
-                 {{"reason", fd < 0 ? Error::from_errno(errno, "dup").message : ec.message()}});
+    if (const auto adopted = adopt(monitor_readable_, monitor_->fd()); !adopted) {
+      log_.error("cannot watch the kernel", {{"reason", adopted.error().message}});
       return;
     }
   }
@@ -155,6 +164,33 @@ void Agent::watch_kernel() {
       });
 }
 
+// Without it only containers are worse off whose MAC address another plugin changes.
+void Agent::open_neighbours() {
+  auto keeper = NeighbourKeeper::open(store_);
+  if (keeper) {
+    neighbours_ = *std::move(keeper);
+    if (const auto adopted = adopt(sandboxes_readable_, neighbours_->fd()); !adopted)
+      report_neighbours(adopted);
+  } else {
+    report_neighbours(std::unexpected(keeper.error()));
+  }
+}
+
+void Agent::watch_sandboxes() {
+  if (!sandboxes_readable_.is_open()) return;
+  sandboxes_readable_.async_wait(asio::posix::stream_descriptor::wait_read,
+                                 [this](boost::system::error_code ec) {
+                                   if (ec) return;  // stop()
+                                   report_neighbours(neighbours_->on_readable());
+                                   watch_sandboxes();
+                                 });
+}
+
+void Agent::report_neighbours(const Status& status) {
+  if (status || !problem_limiter_.allow(std::chrono::steady_clock::now())) return;
+  endpoint_problem("keep the neighbours of containers", status.error().message);
+}
+
 void Agent::schedule_tick() {
   tick_.expires_after(kTick);
   tick_.async_wait([this](boost::system::error_code ec) {
@@ -172,6 +208,7 @@ void Agent::on_tick() {
   log_refused_routes();  // before they are tried again
   dataplane_->tick();
   endpoints_->tick(std::chrono::steady_clock::now());
+  if (neighbours_) report_neighbours(neighbours_->tick());
   for (EventLimiter* limiter : {&problem_limiter_, &refusal_limiter_}) {
     if (const auto count = limiter->take_suppressed(); count > 0) {
       log_.warning("more of the same was not logged", {{"events", count}});
@@ -224,6 +261,7 @@ void Agent::stop() {
   tick_.cancel();
   boost::system::error_code ignored;  // closing is best effort
   monitor_readable_.close(ignored);
+  sandboxes_readable_.close(ignored);
 }
 
 std::string Agent::summary() const {

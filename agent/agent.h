@@ -30,6 +30,7 @@
 #include "agent/control/control_server.h"
 #include "agent/dataplane/dataplane.h"
 #include "agent/endpoint/endpoints.h"
+#include "agent/endpoint/neighbour_keeper.h"
 #include "agent/log/event_limiter.h"
 #include "agent/log/log.h"
 #include "agent/service/notifier.h"
@@ -72,6 +73,9 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   Status open_endpoints();
   Status open_speaker();
   void watch_kernel();
+  void open_neighbours();
+  void watch_sandboxes();
+  void report_neighbours(const Status& status);
   void schedule_tick();
   void on_tick();
   void log_refused_routes();
@@ -103,6 +107,8 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   boost::asio::posix::stream_descriptor monitor_readable_;
   std::unique_ptr<Dataplane> dataplane_;
   std::unique_ptr<Endpoints> endpoints_;
+  std::optional<NeighbourKeeper> neighbours_;
+  boost::asio::posix::stream_descriptor sandboxes_readable_;
   std::unique_ptr<bgp::Speaker> speaker_;
   std::unique_ptr<bfd::Service> bfd_;
   std::unique_ptr<Answers> answers_;

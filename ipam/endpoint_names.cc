@@ -29,6 +29,12 @@ std::string shaping_ifname(const AttachmentId& attachment) {
   return "tb" + digits(attachment);
 }
 
+IpAddress next_hop_of(AddressFamily family) {
+  constexpr IpAddress kNextHop4 = IpAddress::v4(0xA9FE0101);
+  constexpr IpAddress kNextHop6 = IpAddress::v6({0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+  return family == AddressFamily::kIpv4 ? kNextHop4 : kNextHop6;
+}
+
 std::optional<AttachmentId> parse_alias(std::string_view alias) {
   const std::size_t slash = alias.find('/');
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == alias.size()) return std::nullopt;

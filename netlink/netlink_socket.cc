@@ -4,7 +4,9 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "netlink/kernel_error.h"
@@ -29,6 +31,16 @@ Status set_option(int fd, int level, int option, int value, const char* name) {
 Status set_buffer(int fd, int forced, int plain, int bytes, const char* name) {
   if (::setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) == 0) return {};
   return set_option(fd, SOL_SOCKET, plain, bytes, name);
+}
+
+std::optional<std::int32_t> origin_of(msghdr& message) {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_NETLINK || part->cmsg_type != NETLINK_LISTEN_ALL_NSID) continue;
+    std::int32_t id = 0;
+    std::memcpy(&id, CMSG_DATA(part), sizeof id);
+    return id;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -66,11 +78,14 @@ Result<std::span<const std::byte>> NetlinkSocket::receive(bool wait) {
   for (;;) {
     sockaddr_nl from{};
     iovec part{buffer_.get(), kReceiveBytes};
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::int32_t))> control;
     msghdr message{};
     message.msg_name = &from;
     message.msg_namelen = sizeof from;
     message.msg_iov = &part;
     message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
     const ssize_t got = ::recvmsg(fd_.get(), &message, wait ? 0 : MSG_DONTWAIT);
     if (got < 0) {
       if (errno == EINTR) continue;
@@ -80,6 +95,7 @@ Result<std::span<const std::byte>> NetlinkSocket::receive(bool wait) {
       return fail(ErrorKind::kSystem, "an answer of the kernel does not fit the buffer");
     if (from.nl_pid != 0)
       continue;  // only the kernel has address 0; any process may write to a netlink socket
+    origin_ = origin_of(message);
     return std::span<const std::byte>(buffer_.get(), static_cast<std::size_t>(got));
   }
 }
@@ -142,6 +158,10 @@ Result<std::uint32_t> NetlinkSocket::port_id() const {
 Status NetlinkSocket::join(std::uint32_t group) {
   return set_option(fd_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group),
                     "NETLINK_ADD_MEMBERSHIP");
+}
+
+Status NetlinkSocket::listen_to_all_namespaces() {
+  return set_option(fd_.get(), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1, "NETLINK_LISTEN_ALL_NSID");
 }
 
 }  // namespace towpath::netlink

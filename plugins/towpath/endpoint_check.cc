@@ -2,9 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "plugins/towpath/endpoint_link.h"
 #include "plugins/towpath/endpoint_shaping.h"
+#include "towpath/ipam/endpoint_names.h"
 #include "towpath/netlink/interface_state.h"
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/route.h"
@@ -38,9 +41,9 @@ CniStatus check_link(const netlink::Link& link, const MacAddress& mac, std::uint
   return {};
 }
 
-CniStatus check_neighbours(netlink::NetlinkSocket& socket, const netlink::Link& link,
-                           const std::vector<IpAddress>& addresses, const MacAddress& mac,
-                           std::string_view place) {
+CniStatus compare_neighbours(netlink::NetlinkSocket& socket, const netlink::Link& link,
+                             const std::vector<IpAddress>& addresses, const MacAddress& mac,
+                             std::string_view place) {
   TOWPATH_CNI_TRY(const auto neighbours, netlink::dump_neighbours(socket, link.index));
   for (const IpAddress& address : addresses) {
     const netlink::Neighbour wanted{address, mac, true};
@@ -50,6 +53,20 @@ CniStatus check_neighbours(netlink::NetlinkSocket& socket, const netlink::Link& 
     }
   }
   return {};
+}
+
+// Where another plugin has just set the MAC address the agent is about to write the neighbours again.
+CniStatus check_neighbours(netlink::NetlinkSocket& socket, const netlink::Link& link,
+                           const std::vector<IpAddress>& addresses, const MacAddress& mac,
+                           std::string_view place) {
+  constexpr std::chrono::milliseconds kConvergence{500};
+  constexpr std::chrono::milliseconds kPause{5};
+  const auto end = std::chrono::steady_clock::now() + kConvergence;
+  for (;;) {
+    auto same = compare_neighbours(socket, link, addresses, mac, place);
+    if (same || std::chrono::steady_clock::now() >= end) return same;
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 // Is there a route with this destination and table over `device`, by `via` if there is one?
@@ -101,14 +118,14 @@ CniStatus check_sandbox_side(const EndpointNamespaces& where, const EndpointPlan
     if (std::ranges::find(addresses, InterfaceAddress::host(address)) == addresses.end()) {
       return differs(fmt::format("address {} of {} in the sandbox is gone", address.to_string(), link.name));
     }
-    const IpAddress next_hop = next_hop_of(address.family());
+    const IpAddress next_hop = ipam::next_hop_of(address.family());
     if (std::ranges::find(next_hops, next_hop) == next_hops.end()) next_hops.push_back(next_hop);
   }
   TOWPATH_TRY_STATUS(check_neighbours(where.inside, link, next_hops, kHostMac, kPlace));
   TOWPATH_TRY(const auto routes, routes_over(where.inside, link));
   for (const CniRoute& route : plan.routes) {
     TOWPATH_TRY_STATUS(check_route(routes, route.destination, route.table.value_or(netlink::kMainTable),
-                                   next_hop_of(route.destination.family()), link, kPlace));
+                                   ipam::next_hop_of(route.destination.family()), link, kPlace));
   }
   return {};
 }

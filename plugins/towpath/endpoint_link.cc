@@ -22,9 +22,6 @@ namespace {
 // administrator", which is what routing daemons leave alone.
 constexpr std::uint8_t kEndpointRouteProtocol = RTPROT_STATIC;
 
-constexpr IpAddress kNextHop4 = IpAddress::v4(0xA9FE0101);
-constexpr IpAddress kNextHop6 = IpAddress::v6({0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
-
 bool is_of_attachment(const netlink::Link& link, const ipam::AttachmentId& attachment) {
   // An ADD that was killed between making the interface and naming it left no alias.
   return (link.kind == "veth" || link.kind == "ifb") &&
@@ -96,7 +93,7 @@ netlink::Route sandbox_route(const CniRoute& wanted, IfIndex device) {
   route.protocol = kEndpointRouteProtocol;
   route.mtu = wanted.mtu.value_or(0);
   // 169.254.1.1 is in no prefix of the interface; an IPv6 link-local next hop always is on its link.
-  route.next_hops = {{.via = next_hop_of(wanted.destination.family()),
+  route.next_hops = {{.via = ipam::next_hop_of(wanted.destination.family()),
                       .device = device,
                       .onlink = wanted.destination.family() == AddressFamily::kIpv4}};
   return route;
@@ -116,7 +113,7 @@ RouteRequests add_sandbox_family(netlink::Batch& batch, EndpointPlan& plan, Addr
   for (const IpAddress& address : plan.addresses) {
     if (address.family() == family) batch.add_address(device, InterfaceAddress::host(address));
   }
-  batch.set_neighbour(device, next_hop_of(family), kHostMac);
+  batch.set_neighbour(device, ipam::next_hop_of(family), kHostMac);
   for (CniRoute& route : plan.routes) {
     if (route.destination.family() == family)
       requests.push_back({batch.add_route(sandbox_route(route, device)), &route});
@@ -167,7 +164,7 @@ Status configure_sandbox(const EndpointNamespaces& where, EndpointPlan& plan, If
   // Of the first attempt the neighbour and the routes may have succeeded or not; begin again from nothing of
   // them.
   netlink::Batch clear(where.inside);
-  clear.delete_neighbour(device, kNextHop6);
+  clear.delete_neighbour(device, ipam::next_hop_of(AddressFamily::kIpv6));
   for (const CniRoute& route : plan.routes) {
     if (route.destination.family() == AddressFamily::kIpv6) clear.delete_route(sandbox_route(route, device));
   }
@@ -227,10 +224,6 @@ void settle_ipv6_addresses(netlink::NetlinkSocket& inside, const EndpointPlan& p
 }
 
 }  // namespace
-
-IpAddress next_hop_of(AddressFamily family) {
-  return family == AddressFamily::kIpv4 ? kNextHop4 : kNextHop6;
-}
 
 CniStatus make_endpoint(const EndpointNamespaces& where, EndpointPlan& plan, Rollback& rollback) {
   TOWPATH_TRY(const netlink::VethPair pair, make_pair_of_links(where, plan));

@@ -33,9 +33,6 @@ namespace towpath::cni {
 // Of every host end; the containers' neighbour entries hold it.
 inline constexpr MacAddress kHostMac({0x02, 0x74, 0x70, 0x00, 0x00, 0x01});
 
-// 169.254.1.1 or fe80::1.
-IpAddress next_hop_of(AddressFamily family);
-
 struct EndpointPlan {
   ipam::AttachmentId attachment;
   std::string host_ifname;

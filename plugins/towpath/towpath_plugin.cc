@@ -62,7 +62,7 @@ std::vector<CniRoute> plan_routes(const std::vector<CniRoute>& given,
     }
     if (routes.size() == before) routes.push_back({.destination = Prefix::default_route(family)});
   }
-  for (CniRoute& route : routes) route.gateway = next_hop_of(route.destination.family());
+  for (CniRoute& route : routes) route.gateway = ipam::next_hop_of(route.destination.family());
   return routes;
 }
 
@@ -99,7 +99,7 @@ CniResult make_result(const CniRequest& request, const EndpointPlan& plan, Json 
                                .mtu = plan.mtu,
                                .sandbox = request.netns});
   for (const IpAddress& address : plan.addresses) {
-    result.ips.push_back({InterfaceAddress::host(address), next_hop_of(address.family()), inside});
+    result.ips.push_back({InterfaceAddress::host(address), ipam::next_hop_of(address.family()), inside});
   }
   result.routes.insert(result.routes.end(), plan.routes.begin(), plan.routes.end());
   if (!dns.empty()) result.dns = std::move(dns);
@@ -235,7 +235,7 @@ CniExpected<EndpointPlan> plan_to_check(const CniRequest& request, const ipam::E
     }
   }
   for (const CniRoute& route : previous.routes) {
-    if (route.gateway == next_hop_of(route.destination.family())) plan.routes.push_back(route);
+    if (route.gateway == ipam::next_hop_of(route.destination.family())) plan.routes.push_back(route);
   }
   return plan;
 }

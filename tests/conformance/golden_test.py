@@ -56,9 +56,25 @@ def towpath_with_host_local(ranges):
             "ipam": host_local(ranges)}
 
 
+# The plugin alone. Beside its agent, as on any host, none is left: see WITH_AGENT.
 OURS = {
-    "CHECK-17": "the host's permanent neighbour keeps the first MAC, so a chain with tuning and 'mac' cuts the container off",
+    "CHECK-17": "the agent is not there, which corrects the permanent neighbours when tuning changes the MAC",
 }
+WITH_AGENT = """
+cat > $DIR/agent.yaml <<END
+node: golden
+router_id: 192.0.2.1
+as: 64512
+listen: []
+pools: []
+blocks: []
+peers: []
+state_dir: $DIR/state
+control_socket: $DIR/state/towpathd.sock
+END
+@BIN@/towpathd --config $DIR/agent.yaml > $DIR/agent.log 2>&1 < /dev/null &
+timeout 20 sh -c 'until [ -S $DIR/state/towpathd.sock ]; do sleep 0.01; done' || { cat $DIR/agent.log >&2; exit 1; }
+"""
 
 # Means what it says on a machine that has nothing else to do.
 BY_THE_CLOCK = {"STATUS-04"}
@@ -100,6 +116,8 @@ SUBJECTS = {
         "CHAIN-04": INTERFACE_PLUGINS["CHAIN-04"],
     }),
     "towpath": ("", "main", towpath, [], OURS),
+    # A start of the agent for each requirement: for those alone to which it matters.
+    "towpath-beside-its-agent": ("", "main", towpath, ["--only", ",".join(OURS), "--host-setup", WITH_AGENT], {}),
     "towpath-ipam": ("", "ipam", towpath, [], {}),
     "towpath-in-chain": ("", "main", towpath_in_chain, ["--cni-version", "1.0.0", "--only", "CHAIN,RESULT,DEL,ADD,CHECK"],
                          OURS),
@@ -110,6 +128,7 @@ SUBJECTS = {
 def main():
     tool, ours, subject = sys.argv[1:]
     folder, kind, configuration, options, known = SUBJECTS[subject]
+    options = [word.replace("@BIN@", ours) for word in options]
     with tempfile.TemporaryDirectory(prefix="cni-golden.") as scratch:
         paths = [pathlib.Path(scratch) / name for name in ("net.conf", "pool.conf")]
         for path, ranges in zip(paths, (LARGE, SMALL)):

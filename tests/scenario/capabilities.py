@@ -9,7 +9,7 @@ import threading
 import unittest
 import unittest.mock
 
-from lab import CniError, Lab, inside, run, wait_until
+from lab import CniError, CniNetwork, Lab, inside, run, wait_until
 
 BANDWIDTH = {"ingressRate": 100_000_000, "ingressBurst": 1_000_000, "egressRate": 100_000_000, "egressBurst": 1_000_000}
 
@@ -195,6 +195,26 @@ class Capabilities(unittest.TestCase):
         self.assertEqual(self.elements(), {"ports_any4": 1, "ports_any6": 1, "hairpin4": 1, "hairpin6": 1})
         self.add(mapping(8000, protocol="udp"), serve=None)
         self.assertEqual(call(self.outside.netns, self.host.ipv4, 8000), self.outside.ipv4)
+
+    def test_another_plugin_sets_the_mac(self):
+        chain = {"cniVersion": "1.0.0", "name": "towpath", "plugins": [
+            self.host.network.conflist["plugins"][0] | {"capabilities": {"mac": True}},
+            {"type": "tuning", "capabilities": {"mac": True}, "mac": "02:00:5e:00:53:42"}]}
+        # Also the address that the interface has: the kernel drops the sandbox's neighbours whenever one is set.
+        for asked in ({}, {"mac": "02:00:5e:00:53:43"}):
+            with self.subTest(asked), unittest.mock.patch.object(self.host, "network", CniNetwork(self.host, chain)):
+                container = self.add(**asked)
+                self.host.network.check(container.id, container.path)
+                link = json.loads(container.run("ip", "-j", "link", "show", "eth0"))[0]
+                self.assertEqual(link["address"], asked.get("mac", "02:00:5e:00:53:42"))
+                self.assertEqual(call(self.host.netns, container.ipv4, 8080), self.host.ipv4)
+                self.assertEqual(call(self.host.netns, container.ipv6, 8080), self.host.ipv6)
+                self.host.stop_agent()
+                container.run("ip", "link", "set", "eth0", "address", "02:00:5e:00:53:44")
+                self.assertIsNone(call(self.host.netns, container.ipv4, 8080, 0.5))
+                self.host.start_agent()
+                wait_until(lambda: call(self.host.netns, container.ipv4, 8080, 0.5), 5, "an agent that comes back mends it")
+                self.host.del_container(container)
 
     def test_check_reads_the_kernel(self):
         container = self.add(mapping(8000), mapping(8001, hostIP=self.host.ipv6), bandwidth=BANDWIDTH)

@@ -1,4 +1,6 @@
-// The names of the host's interfaces that belong to one attachment. They follow from the attachment alone, so
+// What every endpoint is built with, and what plugins and agent must say alike.
+//
+// The names of the host's interfaces that belong to one attachment follow from the attachment alone, so
 // that whoever cleans up finds them without a record; the alias of each, `container-id/ifname`, is the proof.
 #pragma once
 
@@ -6,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "towpath/base/address.h"
 #include "towpath/ipam/attachment_id.h"
 
 namespace towpath::ipam {
@@ -16,6 +19,9 @@ inline constexpr std::string_view kHostIfnamePrefix = "tp";
 std::string host_ifname(const AttachmentId& attachment);
 // Of the ifb through which an endpoint's packets are shaped: "tb" and the same digits.
 std::string shaping_ifname(const AttachmentId& attachment);
+
+// What every container's routes go through, and no interface has: 169.254.1.1 or fe80::1.
+IpAddress next_hop_of(AddressFamily family);
 
 // The attachment that an alias names; nothing if it is no alias of ours.
 std::optional<AttachmentId> parse_alias(std::string_view alias);

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "towpath/base/error.h"
@@ -47,6 +48,11 @@ class NetlinkSocket {
   Result<std::uint32_t> port_id() const;
   // Subscribes to a multicast group (RTNLGRP_*).
   Status join(std::uint32_t group);
+  // Notifications of its groups then come from every namespace that has an id in this one, too. The sender's
+  // namespace must grant CAP_NET_BROADCAST.
+  Status listen_to_all_namespaces();
+  // Where the datagram received last comes from: the id of another namespace, or nothing for this one.
+  std::optional<std::int32_t> origin() const { return origin_; }
 
  private:
   explicit NetlinkSocket(UniqueFd fd);
@@ -57,6 +63,7 @@ class NetlinkSocket {
   UniqueFd fd_;
   std::uint32_t sequence_ = 0;
   std::unique_ptr<std::byte[]> buffer_;
+  std::optional<std::int32_t> origin_;
 };
 
 }  // namespace towpath::netlink
