@@ -9,6 +9,7 @@
 #include <array>
 #include <utility>
 
+#include "agent/config/read_keys.h"
 #include "agent/config/read_peers.h"
 #include "agent/config/read_rules.h"
 #include "agent/config/scalars.h"
@@ -191,7 +192,9 @@ std::expected<AgentConfig, ConfigErrors> parse_config(const std::string& text, c
 std::expected<AgentConfig, ConfigErrors> load_config(const std::string& path) {
   const auto text = read_file(path);
   if (!text) return std::unexpected(whole_file(path, text.error().message));
-  return parse_config(*text, path);
+  auto config = parse_config(*text, path);
+  if (config) read_keys(*config);
+  return config;
 }
 
 ConfigErrors needs_restart(const AgentConfig& now, const AgentConfig& next, const std::string& file) {

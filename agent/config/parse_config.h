@@ -1,7 +1,8 @@
 // towpathd.yaml -> AgentConfig, or the list of everything that is wrong with it.
 //
 // A file is taken whole or refused whole. Each complaint is one line, "file:line: key: value 'x': reason";
-// the keys are those of packaging/towpathd.yaml. Pure but for load_config(), which reads the file.
+// the keys are those of packaging/towpathd.yaml. Pure but for load_config(), which reads the file and the key
+// files that it names.
 #pragma once
 
 #include <expected>

@@ -11,6 +11,7 @@
 #include "agent/config/read_bfd.h"
 #include "agent/config/scalars.h"
 #include "towpath/bgp/family.h"
+#include "towpath/bgp/md5_key.h"
 #include "towpath/bgp/peer_as.h"
 #include "towpath/bgp/role.h"
 
@@ -41,6 +42,9 @@ constexpr std::array<std::pair<std::string_view, bgp::Role>, 5> kRoles{
      {"rs-client", bgp::Role::kRouteServerClient},
      {"customer", bgp::Role::kCustomer},
      {"peer", bgp::Role::kPeer}}};
+
+constexpr std::array<std::pair<std::string_view, bgp::Md5Rekey>, 2> kRekeys{
+    {{"lazy", bgp::Md5Rekey::kLazy}, {"live", bgp::Md5Rekey::kLive}}};
 
 Result<bgp::PeerAs> parse_peer_as(std::string_view text) {
   if (text == "internal") return bgp::PeerAs::internal();
@@ -151,6 +155,16 @@ void read_hop_limits(Section& section, PeerConfig& peer) {
   }
 }
 
+void read_md5(Section& section, PeerConfig& peer) {
+  std::string file;
+  const auto key = section.get("md5_key_file");
+  if (key && key->read(file, parse_path)) peer.md5 = bgp::Md5Key{.file = file, .secret = {}, .problem = {}};
+  const auto rekey = section.get("md5_rekey");
+  if (rekey && rekey->read(peer.md5_rekey, one_of(kRekeys)) && !key) {
+    rekey->refuse("has no use without md5_key_file");
+  }
+}
+
 void read_send_hold_time(const Value& value, PeerConfig& peer) {
   if (!value.read(peer.send_hold_time, seconds_between(0, 65535))) return;
   if (peer.send_hold_time.count() != 0 && peer.send_hold_time <= peer.hold_time) {
@@ -174,6 +188,7 @@ PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& r
   section.read("connect_retry", peer.connect_retry, seconds_between(1, 65535));
   if (const auto send = section.get("send_hold_time")) read_send_hold_time(*send, peer);
   read_hop_limits(section, peer);
+  read_md5(section, peer);
   section.read("extended_messages", peer.extended_messages, parse_bool);
   section.read("extended_next_hop", peer.extended_next_hop, parse_bool);
   section.read("restart_time", peer.restart_time, seconds_between(0, 4095));

@@ -23,6 +23,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bgp/fsm/peer_fsm.h"
@@ -47,11 +48,17 @@ class ConnectionOwner {
   virtual bool pull_output(Slot slot, std::size_t max_bytes, std::vector<OutputSlice>& out) = 0;
 };
 
+// What the kernel does for the segments of a connection.
+struct SegmentOptions {
+  HopLimits hops;
+  std::string md5_secret;  // RFC 2385; empty: they are not signed
+};
+
 struct ConnectTarget {
   IpAddress address;
   std::uint16_t port = 0;
   std::optional<IpAddress> local_address;  // source; else the kernel chooses
-  HopLimits hops;
+  SegmentOptions options;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -66,10 +73,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Either of both, once.
   void connect(const ConnectTarget& target);
-  void take(boost::asio::ip::tcp::socket socket, HopLimits hops);
+  void take(boost::asio::ip::tcp::socket socket, const SegmentOptions& options);
 
   // Queues whole messages. They go out before anything that is pulled later.
   void send(std::span<const std::byte> messages);
+  // Of a connection whose segments are signed: both directions have the new key from now on.
+  void change_md5_key(std::string_view secret);
   // pull_output() may have something.
   void wake();
 
@@ -97,7 +106,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<void> write_loop(std::shared_ptr<Connection> self);
   void run_loops();
   boost::system::error_code open(const ConnectTarget& target);
-  void set_options(HopLimits hops, boost::system::error_code& error);
+  void set_options(const IpAddress& peer, const SegmentOptions& options, boost::system::error_code& error);
   // What is there to read, without waiting. False: the connection has ended; `error` says how.
   bool read_available(boost::system::error_code& error);
   void collect_batch();

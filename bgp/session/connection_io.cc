@@ -12,6 +12,7 @@
 
 #include "bgp/session/connection.h"
 #include "bgp/session/endpoint.h"
+#include "bgp/session/md5_signature.h"
 
 namespace towpath::bgp {
 namespace {
@@ -43,10 +44,13 @@ void Connection::connect(const ConnectTarget& target) {
   asio::co_spawn(socket_.get_executor(), connect_and_run(shared_from_this(), target), rethrow);
 }
 
-void Connection::take(tcp::socket socket, HopLimits hops) {
+void Connection::take(tcp::socket socket, const SegmentOptions& options) {
   socket_ = std::move(socket);
-  error_code ignored;  // a socket that is already dead shows it when it is read
-  set_options(hops, ignored);
+  error_code error;  // a socket that is already dead shows it when it is read
+  const auto remote = remote_address();
+  if (remote) set_options(*remote, options, error);
+  // Nothing may go out unsigned.
+  if (error && !options.md5_secret.empty()) socket_.shutdown(tcp::socket::shutdown_both, error);
   run_loops();
 }
 
@@ -128,16 +132,19 @@ error_code Connection::open(const ConnectTarget& target) {
     socket_.bind(to_endpoint(*target.local_address, 0), error);
     if (error) return error;
   }
-  set_options(target.hops, error);
+  set_options(target.address, target.options, error);
   return error;
 }
 
-void Connection::set_options(HopLimits hops, error_code& error) {
+void Connection::set_options(const IpAddress& peer, const SegmentOptions& options, error_code& error) {
   socket_.non_blocking(true, error);
   // Messages are gathered here already: Nagle would only hold back keepalives.
   socket_.set_option(tcp::no_delay(true), error);
-  const auto local = socket_.local_endpoint(error);
-  if (!error) set_hop_limits(socket_, local.address().is_v6(), hops, error);
+  set_hop_limits(socket_, peer.is_v6(), options.hops, error);
+  if (error || options.md5_secret.empty()) return;
+  if (const auto status = set_md5_key(socket_.native_handle(), peer, options.md5_secret); !status) {
+    error.assign(status.error().sys_errno, boost::system::system_category());
+  }
 }
 
 bool Connection::read_available(error_code& error) {
@@ -181,6 +188,12 @@ void Connection::count_messages(std::span<const std::byte> bytes) {
 void Connection::send(std::span<const std::byte> messages) {
   control_.insert(control_.end(), messages.begin(), messages.end());
   wake();
+}
+
+void Connection::change_md5_key(std::string_view secret) {
+  // Where it cannot be set the old one stays, and the peer's new one brings nothing through: as if the path
+  // were lost.
+  if (const auto peer = remote_address()) (void)set_md5_key(socket_.native_handle(), *peer, secret);
 }
 
 void Connection::wake() {

@@ -9,6 +9,7 @@
 
 #include "bgp/session/endpoint.h"
 #include "bgp/session/listener.h"
+#include "bgp/session/md5_signature.h"
 
 namespace towpath::bgp {
 namespace {
@@ -58,6 +59,23 @@ void Listener::run(OnAccept on_accept) {
 void Listener::set_hop_limits(HopLimits hops) {
   error_code ignored;  // every connection sets them again for itself
   bgp::set_hop_limits(acceptor_, address_.address.is_v6(), hops, ignored);
+}
+
+std::map<IpAddress, Error> Listener::set_md5_keys(const std::map<IpAddress, std::string>& secrets) {
+  std::map<IpAddress, Error> failed;
+  std::erase_if(md5_secrets_, [&](const auto& old) {
+    return !secrets.contains(old.first) && set_md5_key(acceptor_.native_handle(), old.first, {});
+  });
+  for (const auto& [peer, secret] : secrets) {
+    if (const auto known = md5_secrets_.find(peer); known != md5_secrets_.end() && known->second == secret)
+      continue;
+    if (auto status = set_md5_key(acceptor_.native_handle(), peer, secret)) {
+      md5_secrets_[peer] = secret;
+    } else {
+      failed.emplace(peer, std::move(status).error());
+    }
+  }
+  return failed;
 }
 
 asio::awaitable<void> Listener::accept_loop([[maybe_unused]] std::shared_ptr<Listener> self) {

@@ -77,6 +77,11 @@ void Peer::start() {
     if (!config_.shutdown->empty()) last_error_ += ": " + *config_.shutdown;
     return;
   }
+  if (kept_down()) {
+    last_error_ = "no MD5 key: " + config_.md5->problem;
+    context_.observer.session_ended(config_.name, last_error_);
+    return;
+  }
   carry_out(fsm_.start(steady_now()));
 }
 
@@ -99,7 +104,13 @@ void Peer::abandon(const std::optional<NotificationMessage>& notification) {
 }
 
 void Peer::update(const PeerConfig& config) {
+  const bool new_key = config.md5 && config.md5->secret != config_.md5->secret;
   config_ = config;
+  for (const auto& connection : connections_) {
+    if (new_key && config.md5_rekey == Md5Rekey::kLive && connection != nullptr) {
+      connection->change_md5_key(config.md5->secret);
+    }
+  }
   refresh_settings();
   on_timer();  // other times may be due at once
   context_.rib.set_import_policy(id_, config_.import_policy, config_.authorisation);
@@ -125,7 +136,7 @@ std::optional<NotificationMessage> Peer::accept(boost::asio::ip::tcp::socket& so
   perform(verdict.actions);
   auto connection = std::make_shared<Connection>(context_.executor, Slot::kIncoming, this);
   connections_[index(Slot::kIncoming)] = connection;
-  connection->take(std::move(socket), hop_limits(local_, config_));
+  connection->take(std::move(socket), segment_options());
   step(Slot::kIncoming, TcpConnected{}, now);
   return std::nullopt;
 }
@@ -227,7 +238,11 @@ void Peer::carry_out(Slot slot, const Connect&) {
   refresh_settings();
   auto connection = std::make_shared<Connection>(context_.executor, slot, this);
   connections_[index(slot)] = connection;
-  connection->connect({config_.address, config_.port, config_.local_address, hop_limits(local_, config_)});
+  connection->connect({config_.address, config_.port, config_.local_address, segment_options()});
+}
+
+SegmentOptions Peer::segment_options() const {
+  return {hop_limits(local_, config_), config_.md5 ? config_.md5->secret : std::string()};
 }
 
 void Peer::carry_out(Slot slot, const Disconnect& action) {

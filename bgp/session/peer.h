@@ -86,6 +86,8 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   // Nothing is to be waited for: it was in sync once, or is not meant to be up.
   bool ever_in_sync() const { return ever_in_sync_ || config_.shutdown; }
   PeerStatus status() const;
+  // The configuration keeps it down: it is shut down, or lacks its key.
+  bool kept_down() const { return config_.shutdown || (config_.md5 && !config_.md5->usable()); }
 
   void on_connected(Slot slot) override;
   void on_closed(Slot slot, const std::string& reason) override;
@@ -127,6 +129,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   void sweep(Family family);
   bool has_stale() const;
   void refresh_settings();
+  SegmentOptions segment_options() const;
   void arm_timer();
   void on_timer();
   void arm_restart_timer(std::chrono::seconds time);

@@ -28,6 +28,13 @@ constexpr std::array kFields{
     PeerField{"next_hop", ChangeEffect::kRefresh, differs<&PeerConfig::next_hop_self>},
     PeerField{"ttl", ChangeEffect::kReset, differs<&PeerConfig::ttl>},
     PeerField{"ttl_security", ChangeEffect::kReset, differs<&PeerConfig::ttl_security>},
+    // The key itself changes by `md5_rekey`, without a new session.
+    PeerField{"md5_key_file", ChangeEffect::kReset,
+              [](const PeerConfig& a, const PeerConfig& b) {
+                return a.md5.has_value() != b.md5.has_value() ||
+                       (a.md5 && a.md5->usable() != b.md5->usable());
+              }},
+    PeerField{"md5_rekey", ChangeEffect::kLive, differs<&PeerConfig::md5_rekey>},
     PeerField{"extended_messages", ChangeEffect::kReset, differs<&PeerConfig::extended_messages>},
     PeerField{"extended_next_hop", ChangeEffect::kReset, differs<&PeerConfig::extended_next_hop>},
     PeerField{"restart_time", ChangeEffect::kReset, differs<&PeerConfig::restart_time>},

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <map>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "bgp/rib/rib.h"
@@ -84,6 +86,7 @@ class Speaker::Impl {
   void originate(const std::vector<Prefix>& wanted);
   void set_peers(const SpeakerConfig& config);
   void set_listening_hops(const LocalSpeaker& local);
+  void set_listening_keys();
   std::shared_ptr<Peer> take_peer(const IpAddress& address);
   void arm_deferral(std::chrono::seconds deferral);
 
@@ -200,6 +203,7 @@ void Speaker::Impl::set_peers(const SpeakerConfig& config) {
   }
   peers_ = std::move(next);
   set_listening_hops(local);
+  set_listening_keys();
   for (const auto& peer : added) peer->start();
 }
 
@@ -216,6 +220,22 @@ void Speaker::Impl::set_listening_hops(const LocalSpeaker& local) {
     }
     if (hops.sent == 0) hops.least = 0;
     listener->set_hop_limits(hops);
+  }
+}
+
+void Speaker::Impl::set_listening_keys() {
+  for (const auto& listener : listeners_) {
+    std::map<IpAddress, std::string> secrets;
+    for (const auto& peer : peers_) {
+      const PeerConfig& config = peer->config();
+      const bool here = config.address.family() == listener->address().address.family();
+      if (here && config.md5 && config.md5->usable()) secrets.emplace(config.address, config.md5->secret);
+    }
+    const auto failed = listener->set_md5_keys(secrets);
+    for (const auto& peer : peers_) {
+      const auto found = failed.find(peer->config().address);
+      if (found != failed.end()) observer_.session_ended(peer->config().name, found->second.message);
+    }
   }
 }
 
@@ -259,10 +279,10 @@ void Speaker::Impl::on_accept(tcp::socket socket) {
                               to_address(local.address()).to_string(), expected->to_string()));
   }
   if (const auto refusal = (*peer)->accept(socket)) {
-    refuse(
-        std::move(socket), from, *refusal,
-        fmt::format("peer {}: {}", (*peer)->config().name,
-                    refusal->code == kCollisionResolution ? "its session is up" : "held off after an error"));
+    const std::string_view why = (*peer)->kept_down()                    ? "it is kept down"
+                                 : refusal->code == kCollisionResolution ? "its session is up"
+                                                                         : "held off after an error";
+    refuse(std::move(socket), from, *refusal, fmt::format("peer {}: {}", (*peer)->config().name, why));
   }
 }
 

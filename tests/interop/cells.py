@@ -108,6 +108,24 @@ def check_refresh(cell):
     cell.up(4)
 
 
+def check_md5(cell, transport):
+    """RFC 2385: every segment of ours is signed, and so is all data of theirs."""
+    cell.up(transport)
+    seen = cell.segments(transport)
+    require(len({one.source for one in seen if one.data}) == 2, "no data in both directions")
+    ours = {one.source for one in seen} & {cell.host.ipv4, cell.host.ipv6}
+    unsigned = [one for one in seen if not one.signed and (one.data or one.source in ours)]
+    require(not unsigned, f"{len(unsigned)} of {len(seen)} segments are not signed: {unsigned[:1]}")
+
+
+def check_md5_ipv4(cell):
+    check_md5(cell, 4)
+
+
+def check_md5_ipv6(cell):
+    check_md5(cell, 6)
+
+
 def check_gtsm(cell):
     """RFC 5082: both send with 255; what came with less was not taken, and the session is back."""
     cell.up(6)

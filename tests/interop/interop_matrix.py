@@ -15,7 +15,7 @@ import traceback
 
 import cells
 from lab import Lab
-from topology import KINDS, PRODUCTS, Topology
+from topology import KEY, KEY_FILE, KINDS, PRODUCTS, Topology
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +49,9 @@ FEATURES = (
             theirs={"role": "provider"},
             kinds=("eBGP",), kinds_reason="roles are not for sessions inside an AS (RFC 9234 section 4.1)",
             lacks={"GoBGP": "3.10 has no RFC 9234", "ExaBGP": "4.2 has no RFC 9234"}),
+    Feature("MD5", cells.check_md5_ipv4, ours={"md5_key_file": KEY_FILE}, theirs={"key": KEY}),
+    Feature("MD5 on IPv6", cells.check_md5_ipv6, transports=(6,), ours={"md5_key_file": KEY_FILE}, theirs={"key": KEY},
+            lacks={"OpenBGPD": "7.7 on Linux answers no signed connection over IPv6"}),
     Feature("GTSM", cells.check_gtsm, transports=(6,), ours={"ttl_security": 1}, theirs={"gtsm": True},
             before=Topology.lower_hop_limits),
     Feature("refresh", cells.check_refresh, lacks={"GoBGP": "3.10 keeps all that it hears and never asks"}),

@@ -22,6 +22,8 @@ THEIR_AS, OUR_AS = 65050, 64512
 KINDS = ("eBGP", "iBGP", "client")
 PRODUCTS = (Bird, Frr, Gobgp, Openbgpd, Exabgp)
 HOLD_TIME = 9
+# Of the sessions that are signed; KEY_FILE stands for the file that holds it, which each host has for itself.
+KEY, KEY_FILE = "seven-locks-and-a-weir", object()
 # What both feeders announce to the agents and to the daemons: one prefix with all attributes, and many.
 FEED_US, FEED_THEM = "10.91.1.0/24", "10.92.1.0/24"
 # (More than one message of 4096 octets holds.)
@@ -146,6 +148,10 @@ class Topology:
         else:
             families = ("ipv4", "ipv6") if theirs.get("extended_next_hop") else ("ipv6",)
             addresses = (daemon.ipv6, host.ipv6)
+        if ours.get("md5_key_file") is KEY_FILE:
+            file = host.directory / "bgp.key"
+            file.write_text(KEY + "\n")
+            ours = {**ours, "md5_key_file": str(file)}
         client = {"route_reflector_client": True} if cell.kind == "client" else {}
         return ({"name": cell.peer(transport), "address": addresses[0], "as": THEIR_AS, "hold_time": HOLD_TIME,
                  "connect_retry": 1, "families": list(families), "export": "all", **client, **ours},

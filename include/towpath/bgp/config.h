@@ -16,6 +16,7 @@
 #include "towpath/base/ids.h"
 #include "towpath/base/prefix.h"
 #include "towpath/bgp/family.h"
+#include "towpath/bgp/md5_key.h"
 #include "towpath/bgp/peer_as.h"
 #include "towpath/bgp/role.h"
 #include "towpath/bgp/route_policy.h"
@@ -63,6 +64,8 @@ struct PeerConfig {
   // RFC 5082: the peer is at most so many hops away, packets from farther away are dropped. 0: not checked.
   // Takes the place of `ttl`.
   std::uint8_t ttl_security = 0;
+  std::optional<Md5Key> md5;  // RFC 2385
+  Md5Rekey md5_rekey = Md5Rekey::kLazy;
   bool extended_messages = false;  // RFC 8654: messages of up to 65535 octets
   bool extended_next_hop = false;  // RFC 8950: IPv4 routes with IPv6 next hops
   // RFC 4724: how long peers are asked to keep our routes while we are away; 0: not at all.

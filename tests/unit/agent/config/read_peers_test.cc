@@ -43,6 +43,13 @@ TEST(ReadPeers, AnAsMayBeAnyOutsideOrInsideOurs) {
   EXPECT_EQ(peer("route_reflector_client: true", "internal").as, bgp::PeerAs::internal());
 }
 
+TEST(ReadPeers, AKeyFileIsNamedAndNotRead) {
+  const bgp::PeerConfig p = peer("md5_key_file: /etc/towpath/keys/b, md5_rekey: live");
+  EXPECT_EQ(p.md5, (bgp::Md5Key{"/etc/towpath/keys/b", "", ""}));
+  EXPECT_EQ(p.md5_rekey, bgp::Md5Rekey::kLive);
+  EXPECT_EQ(peer("port: 179").md5, std::nullopt);
+}
+
 TEST(ReadPeers, AShutdownMayHaveNoText) {
   EXPECT_EQ(peer("shutdown: ''").shutdown, "");
   EXPECT_EQ(peer("port: 179").shutdown, std::nullopt);
@@ -93,6 +100,8 @@ TEST(ReadPeers, RefusesWithOneExactComplaint) {
            {"64512", "role: peer", "role: value 'peer': is for peers in another AS (RFC 9234 section 4.1)"},
            {"65001", "shutdown: " + long_text,
             "shutdown: value '" + long_text + "': must have at most 128 octets (RFC 8203 section 2)"},
+           {"65001", "md5_key_file: keys/b", "md5_key_file: value 'keys/b': must be an absolute path"},
+           {"65001", "md5_rekey: live", "md5_rekey: value 'live': has no use without md5_key_file"},
            {"65001", "local_as: {as: 64512}", "local_as.as: value '64512': is our own AS anyway"},
            {"65001", "local_as: {as: 65001}",
             "local_as: is for peers in another AS (RFC 7705), this one is in AS 65001"},

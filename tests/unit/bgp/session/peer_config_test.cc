@@ -40,6 +40,8 @@ TEST(PeerConfig, EachFieldHasOneEffect) {
       {"next_hop", [](PeerConfig& p) { p.next_hop_self[0] = IpAddress::v4(1); }, kRefresh},
       {"ttl", [](PeerConfig& p) { p.ttl = 2; }, kReset},
       {"ttl_security", [](PeerConfig& p) { p.ttl_security = 1; }, kReset},
+      {"md5_key_file", [](PeerConfig& p) { p.md5 = Md5Key{"/key", "secret", ""}; }, kReset},
+      {"md5_rekey", [](PeerConfig& p) { p.md5_rekey = Md5Rekey::kLive; }, kLive},
       {"extended_messages", [](PeerConfig& p) { p.extended_messages = true; }, kReset},
       {"extended_next_hop", [](PeerConfig& p) { p.extended_next_hop = true; }, kReset},
       {"restart_time", [](PeerConfig& p) { p.restart_time = std::chrono::seconds(1); }, kReset},
