@@ -155,6 +155,20 @@ void read_hop_limits(Section& section, PeerConfig& peer) {
   }
 }
 
+void read_maximum_prefixes(const Value& value, PeerConfig& peer) {
+  Section section(value);
+  for (const auto& [name, family] : kFamilies) {
+    const auto item = section.get(name);
+    std::uint32_t& limit = peer.maximum_prefixes.limits[index(family)];
+    if (!item || !item->read(limit, number_between<std::uint32_t>(0, 0xFFFFFFFF))) continue;
+    if (limit != 0 && !peer.families[index(family)]) {
+      item->refuse(fmt::format("has no use: families does not have {}", name));
+    }
+  }
+  section.read("restart", peer.maximum_prefixes.restart, seconds_between(0, 65535));
+  section.finish();
+}
+
 void read_md5(Section& section, PeerConfig& peer) {
   std::string file;
   const auto key = section.get("md5_key_file");
@@ -199,6 +213,7 @@ PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& r
     if (shutdown->read(text, parse_shutdown_text)) peer.shutdown = text;
   }
   if (const auto families = section.get("families")) read_families(*families, peer);
+  if (const auto maximum = section.get("maximum_prefixes")) read_maximum_prefixes(*maximum, peer);
   if (const auto next_hop = section.get("next_hop")) read_next_hops(*next_hop, peer);
   if (const auto local = section.get("local_address")) read_local_address(*local, peer);
   if (const auto client = section.get("route_reflector_client")) {

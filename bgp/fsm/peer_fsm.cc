@@ -7,9 +7,13 @@
 namespace towpath::bgp {
 namespace {
 
+// After so many failures in a row, where the first one costs `first`.
+Duration doubled(Duration first, unsigned failures) {
+  return first * (1U << std::min(failures - 1, 6U));
+}
+
 Duration hold_off_time(unsigned failures) {
-  const unsigned doublings = std::min(failures - 1, 6U);
-  return std::min<Duration>(PeerFsm::kFirstHoldOff * (1U << doublings), PeerFsm::kLongestHoldOff);
+  return std::min<Duration>(doubled(PeerFsm::kFirstHoldOff, failures), PeerFsm::kLongestHoldOff);
 }
 
 bool received(const SessionEnd& end, NotificationCode code) {
@@ -42,6 +46,7 @@ PeerActions PeerFsm::start(TimePoint now) {
   started_ = true;
   failures_ = 0;
   hold_off_.reset();
+  connect_at_.reset();
   connect_delay_ = {};
   plan_connect(now);
   return expire(now);
@@ -54,6 +59,20 @@ PeerActions PeerFsm::stop(const std::optional<NotificationMessage>& notification
     if (state(slot) != SessionState::kIdle) run(slot, Stop{notification}, now, actions);
   }
   connect_at_.reset();
+  return actions;
+}
+
+PeerActions PeerFsm::hold_off(const Stop& stop, std::optional<std::chrono::seconds> pause, TimePoint now) {
+  PeerActions actions;
+  started_ = false;  // nothing is planned as long as connections end
+  for (Slot slot : kAllSlots) {
+    if (state(slot) != SessionState::kIdle) run(slot, stop, now, actions);
+  }
+  if (!pause) return actions;
+  started_ = true;
+  ++failures_;
+  hold_off_ = now + jitter_.apply(doubled(*pause, failures_));
+  plan_connect(now);
   return actions;
 }
 

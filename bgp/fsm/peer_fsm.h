@@ -26,6 +26,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -88,6 +89,9 @@ class PeerFsm {
   PeerActions start(TimePoint now);
   // Ends every connection; with a NOTIFICATION where one is given (Stop).
   PeerActions stop(const std::optional<NotificationMessage>& notification, TimePoint now);
+  // The peer did what it must not do: ends every connection and holds the peer off, for `pause`, and twice as
+  // long each time in a row; without one until start().
+  PeerActions hold_off(const Stop& stop, std::optional<std::chrono::seconds> pause, TimePoint now);
   IncomingVerdict accept(TimePoint now);
   PeerActions step(Slot slot, const SessionEvent& event, TimePoint now);
   // Everything whose time has come.

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -24,6 +25,7 @@ struct StartPassive {};
 // that knows graceful restart keeps our routes (RFC 4724 section 4.2).
 struct Stop {
   std::optional<NotificationMessage> notification;
+  std::string reason{};  // for people; of a session that was Established
 };
 struct ConnectRetryTimerExpires {};  // 9
 struct HoldTimerExpires {};          // 10

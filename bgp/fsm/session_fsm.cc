@@ -243,7 +243,8 @@ SessionActions SessionFsm::step(const SessionEvent& event, TimePoint now) {
         case EventKind::kStart:
         case EventKind::kStartPassive: break;
         case EventKind::kStop:  // 2, 8
-          end(because(EndCause::kStopped, std::get<Stop>(event).notification), actions);
+          end(because(EndCause::kStopped, std::get<Stop>(event).notification, std::get<Stop>(event).reason),
+              actions);
           break;
         case EventKind::kHoldTimerExpires:  // 10
           end(because(EndCause::kHoldTimeExpired, NotificationMessage{kHoldTimerExpired, {}}), actions);

@@ -104,6 +104,7 @@ void Peer::abandon(const std::optional<NotificationMessage>& notification) {
 }
 
 void Peer::update(const PeerConfig& config) {
+  const bool new_limits = config.maximum_prefixes != config_.maximum_prefixes;
   const bool new_key = config.md5 && config.md5->secret != config_.md5->secret;
   config_ = config;
   for (const auto& connection : connections_) {
@@ -112,6 +113,8 @@ void Peer::update(const PeerConfig& config) {
     }
   }
   refresh_settings();
+  if (new_limits && over_limit_) carry_out(fsm_.start(steady_now()));
+  if (new_limits) keep_to_limits();
   on_timer();  // other times may be due at once
   context_.rib.set_import_policy(id_, config_.import_policy, config_.authorisation);
   context_.schedule();
@@ -268,6 +271,7 @@ void Peer::carry_out(Slot slot, const SendNotification& action) {
 }
 
 void Peer::carry_out(Slot slot, const SessionUp& action) {
+  over_limit_ = false;
   up_ = slot;
   session_ = action.session;
   ++established_count_;
@@ -331,6 +335,22 @@ void Peer::deliver_update() {
   }
   context_.rib.apply(id_, update_, message_time_);
   context_.schedule();
+  keep_to_limits();
+}
+
+void Peer::keep_to_limits() {
+  const MaximumPrefixes& maximum = config_.maximum_prefixes;
+  for (Family family : kAllFamilies) {
+    const std::uint32_t limit = maximum.limits[index(family)];
+    if (limit == 0 || !up_) continue;
+    const PeerCounters counters = context_.rib.counters(id_, family);
+    // What is stale it may just be about to replace by others.
+    if (counters.received - counters.stale <= limit) continue;
+    over_limit_ = true;
+    const auto pause = maximum.restart.count() == 0 ? std::nullopt : std::optional(maximum.restart);
+    const std::string reason = fmt::format("more than {} {} prefixes", limit, format(family));
+    carry_out(fsm_.hold_off({maximum_prefixes_reached(family, limit), reason}, pause, steady_now()));
+  }
 }
 
 std::optional<Role> Peer::rib_role() const {

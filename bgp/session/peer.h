@@ -115,6 +115,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   std::optional<Role> rib_role() const;  // where it counts
   void deliver_update();
   void deliver_refresh();
+  void keep_to_limits();
   void on_end_of_rib(Family family);
   void on_refresh_begin(Family family);
   void on_refresh_end(Family family);
@@ -155,6 +156,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   bool sync_pending_ = false;
   bool in_sync_ = false;
   bool ever_in_sync_ = false;
+  bool over_limit_ = false;  // the last session ended by maximum_prefixes, or is about to
 
   UpdateMessage update_;  // reused; what DeliverMessage means, unless refresh_ is set
   std::optional<RouteRefreshMessage> refresh_;

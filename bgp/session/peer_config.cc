@@ -37,6 +37,7 @@ constexpr std::array kFields{
     PeerField{"md5_rekey", ChangeEffect::kLive, differs<&PeerConfig::md5_rekey>},
     PeerField{"extended_messages", ChangeEffect::kReset, differs<&PeerConfig::extended_messages>},
     PeerField{"extended_next_hop", ChangeEffect::kReset, differs<&PeerConfig::extended_next_hop>},
+    PeerField{"maximum_prefixes", ChangeEffect::kLive, differs<&PeerConfig::maximum_prefixes>},
     PeerField{"restart_time", ChangeEffect::kReset, differs<&PeerConfig::restart_time>},
     PeerField{"role", ChangeEffect::kReset, differs<&PeerConfig::role>},
     PeerField{"role_strict", ChangeEffect::kReset, differs<&PeerConfig::role_strict>},

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "towpath/base/byte_writer.h"
+
 namespace towpath::bgp {
 namespace {
 
@@ -161,6 +163,15 @@ std::optional<std::string> shutdown_text(const NotificationMessage& message) {
   const auto length = std::to_integer<std::size_t>(message.data[0]);
   if (length == 0 || length > message.data.size() - 1) return std::nullopt;
   return printable(std::span(message.data).subspan(1, length));
+}
+
+NotificationMessage maximum_prefixes_reached(Family family, std::uint32_t limit) {
+  NotificationMessage message{kMaximumPrefixesReached, {}};
+  ByteWriter writer(message.data);
+  writer.u16(static_cast<std::uint16_t>(afi(family)));
+  writer.u8(static_cast<std::uint8_t>(safi(family)));
+  writer.u32(limit);
+  return message;
 }
 
 bool calls_for_hard_reset(NotificationCode code) {

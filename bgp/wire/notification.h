@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "towpath/bgp/family.h"
+
 namespace towpath::bgp {
 
 struct NotificationCode {
@@ -63,8 +65,7 @@ inline constexpr NotificationCode kUnexpectedInOpenSent{5, 1};
 inline constexpr NotificationCode kUnexpectedInOpenConfirm{5, 2};
 inline constexpr NotificationCode kUnexpectedInEstablished{5, 3};
 // RFC 4486 section 4, RFC 8538 section 3, RFC 9384.
-inline constexpr NotificationCode kMaximumPrefixesReached{
-    6, 1};  // data: AFI, SAFI, four octets of limit, or none
+inline constexpr NotificationCode kMaximumPrefixesReached{6, 1};  // data: maximum_prefixes_reached(), or none
 inline constexpr NotificationCode kAdministrativeShutdown{6, 2};  // data: shutdown_communication()
 inline constexpr NotificationCode kPeerDeconfigured{6, 3};
 inline constexpr NotificationCode kAdministrativeReset{6, 4};  // data: shutdown_communication()
@@ -104,6 +105,9 @@ std::vector<std::byte> shutdown_communication(std::string_view text, std::size_t
 // what is not UTF-8 are shown as \xNN. Nothing for other codes, without data, or where the length octet does
 // not fit.
 std::optional<std::string> shutdown_text(const NotificationMessage& message);
+
+// RFC 4486 section 4: the family and its limit.
+NotificationMessage maximum_prefixes_reached(Family family, std::uint32_t limit);
 
 // RFC 8538 section 5: whether this reason means that the routes of the session must go, also between speakers
 // that keep them over a NOTIFICATION. A silent peer is among them:

@@ -43,6 +43,14 @@ struct LocalAs {
   friend auto operator<=>(const LocalAs&, const LocalAs&) = default;
 };
 
+// How many prefixes a peer may announce. One more ends its session (RFC 4486).
+struct MaximumPrefixes {
+  std::array<std::uint32_t, kFamilyCount> limits{};  // also of those that no rule accepts; 0: any number
+  // Until the next attempt, and twice as long each time in a row; 0: none before the limits change.
+  std::chrono::seconds restart{60};
+  friend auto operator<=>(const MaximumPrefixes&, const MaximumPrefixes&) = default;
+};
+
 struct PeerConfig {
   std::string name;   // unique; for people
   IpAddress address;  // unique; also the identity of the peer
@@ -68,6 +76,7 @@ struct PeerConfig {
   Md5Rekey md5_rekey = Md5Rekey::kLazy;
   bool extended_messages = false;  // RFC 8654: messages of up to 65535 octets
   bool extended_next_hop = false;  // RFC 8950: IPv4 routes with IPv6 next hops
+  MaximumPrefixes maximum_prefixes;
   // RFC 4724: how long peers are asked to keep our routes while we are away; 0: not at all.
   std::chrono::seconds restart_time{120};
   std::optional<Role> role;  // RFC 9234, ours; only for eBGP

@@ -99,6 +99,11 @@ class Frr(Daemon):
         rows = self._json("show bgp neighbors json")
         return {one.name: rows.get(one.remote, {}).get("bgpState", "Idle") for one in self.neighbors}
 
+    def last_notification(self, name):
+        """What the neighbour said last when it ended a session, in FRR's words; empty: nothing yet."""
+        remote = self.neighbor(name).remote
+        return self._json(f"show bgp neighbors {remote} json").get(remote, {}).get("lastNotificationReason", "")
+
     def capabilities(self, name):
         row = self._json(f"show bgp neighbors {self.neighbor(name).remote} json").get(self.neighbor(name).remote, {})
         said = row.get("neighborCapabilities", {})

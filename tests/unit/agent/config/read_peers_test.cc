@@ -43,6 +43,13 @@ TEST(ReadPeers, AnAsMayBeAnyOutsideOrInsideOurs) {
   EXPECT_EQ(peer("route_reflector_client: true", "internal").as, bgp::PeerAs::internal());
 }
 
+TEST(ReadPeers, PrefixesAreLimitedForEachFamily) {
+  using std::chrono::seconds;
+  EXPECT_EQ(peer("port: 179").maximum_prefixes, (bgp::MaximumPrefixes{{0, 0}, seconds(60)}));
+  EXPECT_EQ(peer("maximum_prefixes: {ipv6: 4294967295, restart: 0}").maximum_prefixes,
+            (bgp::MaximumPrefixes{{0, 4294967295}, seconds(0)}));
+}
+
 TEST(ReadPeers, AKeyFileIsNamedAndNotRead) {
   const bgp::PeerConfig p = peer("md5_key_file: /etc/towpath/keys/b, md5_rekey: live");
   EXPECT_EQ(p.md5, (bgp::Md5Key{"/etc/towpath/keys/b", "", ""}));
@@ -100,6 +107,10 @@ TEST(ReadPeers, RefusesWithOneExactComplaint) {
            {"64512", "role: peer", "role: value 'peer': is for peers in another AS (RFC 9234 section 4.1)"},
            {"65001", "shutdown: " + long_text,
             "shutdown: value '" + long_text + "': must have at most 128 octets (RFC 8203 section 2)"},
+           {"65001", "maximum_prefixes: {ipv4: 4294967296}",
+            "maximum_prefixes.ipv4: value '4294967296': must be a number from 0 to 4294967295"},
+           {"65001", "families: [ipv6], maximum_prefixes: {ipv4: 5}",
+            "maximum_prefixes.ipv4: value '5': has no use: families does not have ipv4"},
            {"65001", "md5_key_file: keys/b", "md5_key_file: value 'keys/b': must be an absolute path"},
            {"65001", "md5_rekey: live", "md5_rekey: value 'live': has no use without md5_key_file"},
            {"65001", "local_as: {as: 64512}", "local_as.as: value '64512': is our own AS anyway"},

@@ -229,6 +229,44 @@ TEST(PeerFsm, HoldsOffAPeerThatFailsAgainAndAgain) {
   EXPECT_EQ(peer.fsm.failures(), 1U);
 }
 
+TEST(PeerFsm, HoldsOffForTwiceAsLongEachTimeUntilASessionLasts) {
+  Peer peer(kLow, kHigh);
+  peer.fsm.start(kStart);
+  const Stop stop{NotificationMessage{kMaximumPrefixesReached, {}}, "too much"};
+  for (const std::chrono::seconds full : {100s, 200s, 400s}) {
+    peer.establish(Slot::kOutgoing);
+    EXPECT_EQ(text(peer.fsm.hold_off(stop, 100s, peer.now)),
+              "out: notification 6/1; out: disconnect(stopped); out: down(flush)");
+    EXPECT_GE(*peer.fsm.next_deadline(), peer.now + full * 3 / 4);
+    EXPECT_LE(*peer.fsm.next_deadline(), peer.now + full);
+    EXPECT_EQ(peer.accept(), "refused notification 6/5");
+    peer.now = *peer.fsm.next_deadline();
+    EXPECT_EQ(text(peer.fsm.expire(peer.now)), "out: connect");
+  }
+  peer.establish(Slot::kOutgoing);
+  peer.now += 60s;
+  peer.fsm.hold_off(stop, 100s, peer.now);
+  EXPECT_LE(*peer.fsm.next_deadline(), peer.now + 100s);
+}
+
+TEST(PeerFsm, HoldsOffForGoodWhereNoTimeIsGiven) {
+  Peer peer(kLow, kHigh);
+  peer.fsm.start(kStart);
+  peer.establish(Slot::kOutgoing);
+  peer.fsm.hold_off({NotificationMessage{kMaximumPrefixesReached, {}}}, {}, peer.now);
+  EXPECT_FALSE(peer.fsm.next_deadline());
+  EXPECT_EQ(peer.accept(), "refused notification 6/5");
+  EXPECT_EQ(text(peer.fsm.start(peer.now)), "out: connect");
+}
+
+TEST(PeerFsm, AStartDuringTheTimeEndsIt) {
+  Peer peer(kLow, kHigh);
+  peer.fsm.start(kStart);
+  peer.establish(Slot::kOutgoing);
+  peer.fsm.hold_off({NotificationMessage{kMaximumPrefixesReached, {}}}, 100s, peer.now);
+  EXPECT_EQ(text(peer.fsm.start(peer.now)), "out: connect");
+}
+
 TEST(PeerFsm, StopEndsAllAndStartBeginsAnew) {
   Peer peer(kLow, kHigh);
   peer.fsm.start(kStart);
