@@ -89,6 +89,8 @@ class Daemon(Node):
     both_families = True
     # Whether it passes on what it learned.
     passes_on = True
+    # Whether it fills its messages as far as its table goes.
+    gathers_routes = True
 
     def __init__(self, lab, name, number, as_number):
         super().__init__(lab, name, number)
