@@ -6,10 +6,9 @@
 //   routes_changed() carries the best paths to whoever does.
 //
 // Reconfiguration
-//   Only what differs is touched. Own prefixes, import rules, multipath, connect retry and restart deferral
-//   take effect while sessions stay; export scope and next_hop_self resend routes within the session; any
-//   other change of a peer ends and restarts this peer's session alone. A change of AS, router id or cluster
-//   id restarts all.
+//   Only what differs is touched. Own prefixes, multipath and restart deferral take effect while sessions
+//   stay. What a change of a peer costs is the table in docs/configuration.md; at most it ends and restarts
+//   this peer's session alone. A change of AS, router id or cluster id restarts all.
 //
 // Long work (a million routes, a session that goes away) is cut into slices of a few milliseconds on the
 // loop, so that keepalives and the owner's own work are not late. A peer that does not read holds up nobody
