@@ -1,11 +1,12 @@
-// Chooses an address of a block. Pure: bitmaps in, an offset out.
+// Chooses an address of a block that was never in use. Pure: bitmaps in, an offset out.
 //
-// The choice is the first free address after the one that was given out last, around the block. As long as
-// addresses live about equally long, that is the address which has rested longest, so a new container does
-// not inherit the connections that peers still keep towards an old one.
+// A bit is set for an address that is in use, or was and rests. What was never in use has rested longest of
+// all, so it is given out first, in order; only when nothing of it is left does the oldest of the resting
+// ones come (BlockTable). So a new container does not inherit the connections that peers still keep towards
+// an old one.
 //
 // A block's bitmap comes in chunks, so that the cost of one choice follows the size of a chunk and not of the
-// block. A chunk that is not stored has no address in use.
+// block. A chunk that is not stored has no bit set.
 #pragma once
 
 #include <array>
@@ -14,9 +15,11 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "towpath/base/error.h"
 #include "towpath/base/prefix.h"
+#include "towpath/ipam/address_range.h"
 
 namespace towpath::ipam {
 
@@ -49,9 +52,22 @@ class BitmapChunk {
 
 using LoadChunk = std::function<Result<BitmapChunk>(std::uint64_t chunk_index)>;
 
-// The offset in `block` to use for the next allocation, searching from `next` on and around. std::nullopt:
-// none is free. Errors are those of `load`.
-Result<std::optional<std::uint64_t>> choose_offset(const Prefix& block, std::uint64_t next,
-                                                   const LoadChunk& load);
+// Offsets of a block, both ends in it.
+struct OffsetSpan {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  bool contains(std::uint64_t offset) const { return first <= offset && offset <= last; }
+  friend bool operator==(const OffsetSpan&, const OffsetSpan&) = default;
+};
+
+// The usable offsets of `block` that lie in one of `ranges` (empty: anywhere) and in none of `excluded`;
+// ascending, and without overlap.
+std::vector<OffsetSpan> allowed_offsets(const Prefix& block, std::span<const AddressRange> ranges,
+                                        std::span<const AddressRange> excluded);
+
+// The first offset in `spans` whose bit is clear, searching from `next` on and around. std::nullopt: there is
+// none. Errors are those of `load`.
+Result<std::optional<std::uint64_t>> choose_clear(std::span<const OffsetSpan> spans, std::uint64_t next,
+                                                  const LoadChunk& load);
 
 }  // namespace towpath::ipam

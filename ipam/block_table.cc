@@ -8,6 +8,10 @@
 namespace towpath::ipam {
 namespace {
 
+// Addresses of one block that rest at the same time; beyond, the oldest counts as never used. So a block of
+// IPv6 does not remember all that it ever gave out.
+constexpr std::uint64_t kMaxResting = 65536;
+
 constexpr std::array kFamilies{AddressFamily::kIpv4, AddressFamily::kIpv6};
 
 bool of_family(const StoredBlock& block, AddressFamily family) {
@@ -30,42 +34,50 @@ bool gives_way(const StoredBlock& block) {
   return block.head.used == 0 && (block.head.flags & BlockHead::kOwned) == 0;
 }
 
-std::unexpected<Error> overlap(const Prefix& wanted, const Prefix& other, std::uint64_t used) {
-  return fail(ErrorKind::kConflict, fmt::format("block {} overlaps block {}, which has {} addresses in use",
-                                                wanted.to_string(), other.to_string(), used));
+std::unexpected<Error> overlap(ErrorKind kind, const Prefix& wanted, const Prefix& other,
+                               std::uint64_t used) {
+  return fail(kind, fmt::format("block {} overlaps block {}, which has {} addresses in use",
+                                wanted.to_string(), other.to_string(), used));
+}
+
+// The blocks of the pool. A block that the pool covers in part only is a mistake of who configured it, and
+// giving it out whole or leaving it out would hide that.
+Result<std::vector<StoredBlock>> inside_pool(std::vector<StoredBlock> blocks, std::span<const Prefix> pool) {
+  if (pool.empty()) return blocks;
+  for (const StoredBlock& block : blocks) {
+    for (const Prefix& prefix : pool) {
+      if (prefix != block.prefix && block.prefix.contains(prefix)) {
+        return fail(ErrorKind::kInvalid, fmt::format("pool {} is smaller than the block {} of this host",
+                                                     prefix.to_string(), block.prefix.to_string()));
+      }
+    }
+  }
+  std::erase_if(blocks, [&](const StoredBlock& block) {
+    return std::ranges::none_of(pool, [&](const Prefix& prefix) { return prefix.contains(block.prefix); });
+  });
+  if (!blocks.empty()) return blocks;
+  std::string text;
+  for (const Prefix& prefix : pool) text += (text.empty() ? "" : ", ") + prefix.to_string();
+  return fail(ErrorKind::kNotFound, fmt::format("this host has no block inside the pool {}", text));
+}
+
+std::string in_seconds(std::uint64_t nanoseconds) {
+  return fmt::format("{} s", (nanoseconds + 999'999'999) / 1'000'000'000);
 }
 
 }  // namespace
 
 Block StoredBlock::view() const {
-  Block block{prefix, BlockState::kRetired, head.used};
+  Block block{prefix, BlockState::kRetired, head.used, head.resting};
   if ((head.flags & BlockHead::kConfigured) != 0) block.state = BlockState::kConfigured;
   if ((head.flags & BlockHead::kOwned) != 0) block.state = BlockState::kOwned;
   return block;
-}
-
-Status check_free(std::span<const StoredBlock> blocks) {
-  for (const AddressFamily family : kFamilies) {
-    bool any = false;
-    bool free = false;
-    for (const StoredBlock& block : blocks) {
-      if (!of_family(block, family)) continue;
-      any = true;
-      free = free || !block.full();
-    }
-    if (any && !free) {
-      return fail(ErrorKind::kExhausted,
-                  fmt::format("no free {} address in {}", format(family), names(blocks, family)));
-    }
-  }
-  return {};
 }
 
 Result<std::vector<StoredBlock>> BlockTable::list() const {
   std::vector<StoredBlock> blocks;
   const std::array kind{kBlockKind};
   TOWPATH_TRY_STATUS(txn_.for_each(kind, [&](const LmdbTransaction::Entry& entry) -> Status {
-    if (entry.key.size() != kBlockKeySize) return {};  // a bitmap chunk
     TOWPATH_TRY(const Prefix prefix, decode_block_key(entry.key));
     TOWPATH_TRY(const BlockHead head, decode_block_head(entry.value));
     blocks.push_back({prefix, head});
@@ -74,9 +86,9 @@ Result<std::vector<StoredBlock>> BlockTable::list() const {
   return blocks;
 }
 
-Result<std::vector<StoredBlock>> BlockTable::eligible(std::span<const Prefix> configured) const {
+Result<std::vector<StoredBlock>> BlockTable::eligible(const AddressChoice& choice) const {
   TOWPATH_TRY(std::vector<StoredBlock> stored, list());
-  if (configured.empty()) {
+  if (choice.blocks.empty()) {
     std::erase_if(stored, [](const StoredBlock& b) { return (b.head.flags & BlockHead::kOwned) == 0; });
     if (stored.empty()) {
       return fail(ErrorKind::kNotFound,
@@ -84,22 +96,22 @@ Result<std::vector<StoredBlock>> BlockTable::eligible(std::span<const Prefix> co
                               "with `blocks`, or set ipam.blocks",
                               txn_.environment().data_path()));
     }
-    return stored;
+    return inside_pool(std::move(stored), choice.pool);
   }
   std::vector<StoredBlock> blocks;
-  for (const Prefix& prefix : configured) {
+  for (const Prefix& prefix : choice.blocks) {
     StoredBlock block{prefix, BlockHead{}};
     for (const StoredBlock& other : stored) {
       if (other.prefix == prefix) {
         block.head = other.head;
       } else if (other.prefix.overlaps(prefix) && !gives_way(other)) {
-        return overlap(prefix, other.prefix, other.head.used);
+        return overlap(ErrorKind::kInvalid, prefix, other.prefix, other.head.used);
       }
     }
     block.head.flags |= BlockHead::kConfigured;
     blocks.push_back(block);
   }
-  return blocks;
+  return inside_pool(std::move(blocks), choice.pool);
 }
 
 Result<BitmapChunk> BlockTable::load_chunk(const Prefix& block, std::uint64_t index) const {
@@ -115,62 +127,203 @@ Status BlockTable::store_chunk(const Prefix& block, std::uint64_t index, const B
 }
 
 Status BlockTable::store_head(const Prefix& block, const BlockHead& head) {
-  const Bytes key = block_key(block);
-  if (head.flags == 0 && head.used == 0) return txn_.remove(key);
-  return txn_.put(key, encode(head));
+  if (head.flags == 0 && head.used == 0) return drop(block);
+  return txn_.put(block_key(block), encode(head));
 }
 
-Result<std::optional<BlockAddress>> BlockTable::take(StoredBlock& block) {
-  TOWPATH_TRY(const auto offset, choose_offset(block.prefix, block.head.next, [&](std::uint64_t index) {
-                return load_chunk(block.prefix, index);
-              }));
-  if (!offset) return std::nullopt;
-  const std::uint64_t index = *offset / kChunkBits;
-  TOWPATH_TRY(BitmapChunk chunk, load_chunk(block.prefix, index));
-  chunk.set(*offset % kChunkBits);
-  TOWPATH_TRY_STATUS(store_chunk(block.prefix, index, chunk));
+Status BlockTable::set_bit(const Prefix& block, std::uint64_t offset, bool value) {
+  const std::uint64_t index = offset / kChunkBits;
+  TOWPATH_TRY(BitmapChunk chunk, load_chunk(block, index));
+  if (value) {
+    chunk.set(offset % kChunkBits);
+  } else {
+    chunk.clear(offset % kChunkBits);
+  }
+  return store_chunk(block, index, chunk);
+}
+
+Status BlockTable::drop(const Prefix& block) {
+  TOWPATH_TRY_STATUS(txn_.remove_all(chunk_keys(block)));
+  TOWPATH_TRY_STATUS(txn_.remove_all(resting_keys(block)));
+  return txn_.remove(block_key(block));
+}
+
+Result<std::optional<Resting>> BlockTable::next_resting(const Prefix& block,
+                                                        const std::optional<Resting>& after) const {
+  const Bytes keys = resting_keys(block);
+  Bytes from = keys;
+  if (after) {
+    from = resting_key(block, *after);
+    from.push_back(std::byte{0});  // the least key behind it
+  }
+  TOWPATH_TRY(const auto entry, txn_.at_or_after(from));
+  if (!entry || entry->key.size() < keys.size() ||
+      !std::equal(keys.begin(), keys.end(), entry->key.begin())) {
+    return std::nullopt;
+  }
+  TOWPATH_TRY(const Resting resting, decode_resting_key(entry->key));
+  return resting;
+}
+
+Result<std::optional<std::uint64_t>> BlockTable::find_unused(const StoredBlock& block,
+                                                             std::span<const OffsetSpan> spans) const {
+  if (block.head.used + block.head.resting >= block.view().size()) return std::nullopt;
+  return choose_clear(spans, block.head.next,
+                      [&](std::uint64_t index) { return load_chunk(block.prefix, index); });
+}
+
+Result<BlockTable::Candidate> BlockTable::choose(AddressFamily family, std::span<StoredBlock> blocks,
+                                                 const AddressChoice& choice) const {
+  std::vector<std::pair<StoredBlock*, std::vector<OffsetSpan>>> places;
+  for (StoredBlock& block : blocks) {
+    if (!of_family(block, family)) continue;
+    places.emplace_back(&block, allowed_offsets(block.prefix, choice.ranges, choice.excluded));
+    TOWPATH_TRY(const auto offset, find_unused(block, places.back().second));
+    if (offset) return Candidate{&block, *offset, std::nullopt};
+  }
+  std::optional<Candidate> oldest;
+  for (const auto& [block, spans] : places) {
+    std::optional<Resting> resting;
+    do {
+      TOWPATH_TRY(resting, next_resting(block->prefix, resting));
+    } while (resting && std::ranges::none_of(
+                            spans, [&](const OffsetSpan& span) { return span.contains(resting->offset); }));
+    if (resting && (!oldest || resting->since < oldest->resting->since)) {
+      oldest = Candidate{block, resting->offset, resting};
+    }
+  }
+  const std::string no_address =
+      fmt::format("no free {} address in {}", format(family), names(blocks, family));
+  if (!oldest) return fail(ErrorKind::kExhausted, no_address);
+  const auto cool_down = static_cast<std::uint64_t>(std::chrono::nanoseconds(choice.cool_down).count());
+  const std::uint64_t rested = uptime_ - std::min(uptime_, oldest->resting->since);
+  if (rested < cool_down) {
+    return fail(ErrorKind::kExhausted, fmt::format("{}: those that were in use rest, the first for {} more",
+                                                   no_address, in_seconds(cool_down - rested)));
+  }
+  return *oldest;
+}
+
+Result<BlockTable::Candidate> BlockTable::find_asked(const IpAddress& address, std::span<StoredBlock> blocks,
+                                                     const AddressChoice& choice) const {
+  const auto refuse = [&](std::string_view why) {
+    return fail(ErrorKind::kInvalid, fmt::format("address {} {}", address.to_string(), why));
+  };
+  const auto block =
+      std::ranges::find_if(blocks, [&](const StoredBlock& b) { return b.prefix.contains(address); });
+  if (block == blocks.end()) {
+    const std::string known = names(blocks, address.family());
+    return refuse(known.empty()
+                      ? fmt::format("is {}, and there is no block of that family", format(address.family()))
+                      : fmt::format("lies in none of the blocks {}", known));
+  }
+  if (!choice.ranges.empty() && !any_contains(choice.ranges, address))
+    return refuse("lies outside the ranges");
+  const std::uint64_t offset = address.offset_from(block->prefix.address());
+  if (offset < first_usable_offset(block->prefix)) {
+    return refuse(
+        fmt::format("is the first of the block {}, which serves no container", block->prefix.to_string()));
+  }
+  TOWPATH_TRY(const BitmapChunk chunk, load_chunk(block->prefix, offset / kChunkBits));
+  if (!chunk.test(offset % kChunkBits)) return Candidate{&*block, offset, std::nullopt};
+  std::optional<Resting> resting;
+  do {
+    TOWPATH_TRY(resting, next_resting(block->prefix, resting));
+  } while (resting && resting->offset != offset);
+  if (resting) return Candidate{&*block, offset, resting};
+  return fail(ErrorKind::kConflict, fmt::format("address {} is in use", address.to_string()));
+}
+
+Result<BlockAddress> BlockTable::take(const Candidate& candidate) {
+  StoredBlock& block = *candidate.block;
   block.head.used += 1;
-  block.head.next = *offset + 1;
+  if (candidate.resting) {
+    TOWPATH_TRY_STATUS(txn_.remove(resting_key(block.prefix, *candidate.resting)));
+    block.head.resting -= std::min<std::uint64_t>(block.head.resting, 1);
+  } else {
+    TOWPATH_TRY_STATUS(set_bit(block.prefix, candidate.offset, true));
+  }
   TOWPATH_TRY_STATUS(store_head(block.prefix, block.head));
-  return BlockAddress{block.prefix.address().plus(*offset), block.prefix};
+  return BlockAddress{block.prefix.address().plus(candidate.offset), block.prefix};
 }
 
-Result<std::vector<BlockAddress>> BlockTable::take_one_each(std::span<StoredBlock> blocks) {
-  TOWPATH_TRY_STATUS(check_free(blocks));
-  // An empty configured block of the past that lies across one of these has nothing to protect, and would
-  // count twice.
+// An empty configured block of the past that lies across one of these has nothing to protect, and would count
+// twice.
+Status BlockTable::make_room(std::span<StoredBlock> blocks) {
   TOWPATH_TRY(const std::vector<StoredBlock> stored, list());
   for (const StoredBlock& other : stored) {
     const bool in_the_way = std::ranges::any_of(blocks, [&](const StoredBlock& block) {
       return block.prefix != other.prefix && block.prefix.overlaps(other.prefix);
     });
-    if (in_the_way && gives_way(other)) TOWPATH_TRY_STATUS(txn_.remove(block_key(other.prefix)));
+    if (in_the_way && gives_way(other)) TOWPATH_TRY_STATUS(drop(other.prefix));
   }
+  return {};
+}
+
+Result<std::vector<BlockAddress>> BlockTable::take(std::span<StoredBlock> blocks,
+                                                   const AddressChoice& choice) {
+  if (!choice.blocks.empty()) TOWPATH_TRY_STATUS(make_room(blocks));
   std::vector<BlockAddress> taken;
+  for (const IpAddress& address : choice.addresses) {
+    TOWPATH_TRY(const Candidate candidate, find_asked(address, blocks, choice));
+    TOWPATH_TRY(const BlockAddress address_of_block, take(candidate));
+    taken.push_back(address_of_block);
+  }
   for (const AddressFamily family : kFamilies) {
-    for (StoredBlock& block : blocks) {
-      if (!of_family(block, family) || block.full()) continue;
-      TOWPATH_TRY(const auto address, take(block));
-      if (!address) continue;
-      taken.push_back(*address);
-      break;
-    }
+    if (std::ranges::find(choice.addresses, family, &IpAddress::family) != choice.addresses.end()) continue;
+    if (std::ranges::none_of(blocks, [&](const StoredBlock& b) { return of_family(b, family); })) continue;
+    TOWPATH_TRY(const Candidate candidate, choose(family, blocks, choice));
+    if (!candidate.resting) candidate.block->head.next = candidate.offset + 1;
+    TOWPATH_TRY(const BlockAddress address_of_block, take(candidate));
+    taken.push_back(address_of_block);
   }
   return taken;
 }
 
-Status BlockTable::give_back(const BlockAddress& address) {
-  TOWPATH_TRY(const auto stored, txn_.get(block_key(address.block)));
+Status BlockTable::check_available(std::span<StoredBlock> blocks, const AddressChoice& choice) const {
+  for (const AddressFamily family : kFamilies) {
+    if (std::ranges::none_of(blocks, [&](const StoredBlock& b) { return of_family(b, family); })) continue;
+    TOWPATH_TRY_STATUS(choose(family, blocks, choice));
+  }
+  return {};
+}
+
+Status BlockTable::give_back(const BlockAddress& address, bool has_served) {
+  const Prefix& block = address.block;
+  TOWPATH_TRY(const auto stored, txn_.get(block_key(block)));
   if (!stored) return {};
   TOWPATH_TRY(BlockHead head, decode_block_head(*stored));
-  const std::uint64_t offset = address.address.offset_from(address.block.address());
-  const std::uint64_t index = offset / kChunkBits;
-  TOWPATH_TRY(BitmapChunk chunk, load_chunk(address.block, index));
-  if (!chunk.test(offset % kChunkBits)) return {};
-  chunk.clear(offset % kChunkBits);
-  TOWPATH_TRY_STATUS(store_chunk(address.block, index, chunk));
-  if (head.used > 0) head.used -= 1;
-  return store_head(address.block, head);
+  head.used -= std::min<std::uint64_t>(head.used, 1);
+  head.resting += 1;
+  const Resting resting{has_served ? uptime_ : 0, address.address.offset_from(block.address())};
+  TOWPATH_TRY_STATUS(txn_.put(resting_key(block, resting), {}));
+  if (head.resting > kMaxResting) {
+    TOWPATH_TRY(const auto oldest, next_resting(block, std::nullopt));
+    if (oldest) {
+      TOWPATH_TRY_STATUS(txn_.remove(resting_key(block, *oldest)));
+      TOWPATH_TRY_STATUS(set_bit(block, oldest->offset, false));
+      head.resting -= 1;
+    }
+  }
+  return store_head(block, head);
+}
+
+Status BlockTable::restart_rest() {
+  TOWPATH_TRY(const std::vector<StoredBlock> blocks, list());
+  for (const StoredBlock& block : blocks) {
+    std::vector<std::uint64_t> in_order;
+    std::optional<Resting> resting;
+    for (;;) {
+      TOWPATH_TRY(resting, next_resting(block.prefix, resting));
+      if (!resting) break;
+      in_order.push_back(resting->offset);
+    }
+    TOWPATH_TRY_STATUS(txn_.remove_all(resting_keys(block.prefix)));
+    for (std::size_t i = 0; i < in_order.size(); ++i) {
+      TOWPATH_TRY_STATUS(txn_.put(resting_key(block.prefix, {i, in_order[i]}), {}));
+    }
+  }
+  return {};
 }
 
 Status BlockTable::set_owned(std::span<const Prefix> owned) {
@@ -184,7 +337,7 @@ Status BlockTable::set_owned(std::span<const Prefix> owned) {
     }
     for (const StoredBlock& other : stored) {
       if (other.prefix != wanted && other.prefix.overlaps(wanted) && other.head.used != 0) {
-        return overlap(wanted, other.prefix, other.head.used);
+        return overlap(ErrorKind::kConflict, wanted, other.prefix, other.head.used);
       }
     }
   }
@@ -199,7 +352,7 @@ Status BlockTable::set_owned(std::span<const Prefix> owned) {
   }
   for (const Prefix& prefix : owned) {
     const bool known = std::ranges::any_of(stored, [&](const StoredBlock& b) { return b.prefix == prefix; });
-    if (!known) TOWPATH_TRY_STATUS(store_head(prefix, BlockHead{BlockHead::kOwned, 0, 0}));
+    if (!known) TOWPATH_TRY_STATUS(store_head(prefix, BlockHead{.flags = BlockHead::kOwned}));
   }
   return {};
 }

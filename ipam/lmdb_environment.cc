@@ -155,6 +155,16 @@ Status LmdbTransaction::remove(std::span<const std::byte> key) {
   return {};
 }
 
+Status LmdbTransaction::remove_all(std::span<const std::byte> prefix) {
+  std::vector<std::vector<std::byte>> keys;
+  TOWPATH_TRY_STATUS(for_each(prefix, [&](const Entry& entry) -> Status {
+    keys.emplace_back(entry.key.begin(), entry.key.end());
+    return {};
+  }));
+  for (const auto& key : keys) TOWPATH_TRY_STATUS(remove(key));
+  return {};
+}
+
 Status LmdbTransaction::commit() {
   if (const int code = mdb_txn_commit(std::exchange(txn_, nullptr))) {
     return std::unexpected(environment_->error(code, "commit"));

@@ -73,6 +73,8 @@ class LmdbTransaction {
   Status put(std::span<const std::byte> key, std::span<const std::byte> value);
   // Not being there is fine.
   Status remove(std::span<const std::byte> key);
+  // All whose keys begin with `prefix`.
+  Status remove_all(std::span<const std::byte> prefix);
   Status commit();
 
  private:

@@ -120,17 +120,13 @@ Bandwidth read_bandwidth(ByteReader& in) {
   return bandwidth;
 }
 
-}  // namespace
+constexpr std::size_t kPrefixedKeySize = 1 + 1 + 16 + 1;
 
-Bytes format_key() {
-  return {std::byte{'F'}};
-}
-
-Bytes block_key(const Prefix& block) {
+Bytes prefixed_key(std::byte kind, const Prefix& block) {
   Bytes key;
-  key.reserve(kBlockKeySize + 8);
+  key.reserve(kPrefixedKeySize + 16);
   ByteWriter out(key);
-  out.u8(std::to_integer<std::uint8_t>(kBlockKind));
+  out.u8(std::to_integer<std::uint8_t>(kind));
   out.u8(static_cast<std::uint8_t>(block.family()));
   out.bytes(block.address().bytes());
   out.zeros(16 - block.address().bytes().size());
@@ -138,9 +134,39 @@ Bytes block_key(const Prefix& block) {
   return key;
 }
 
+}  // namespace
+
+Bytes format_key() {
+  return {std::byte{'F'}};
+}
+
+Bytes boot_key() {
+  return {std::byte{'T'}};
+}
+
+Bytes block_key(const Prefix& block) {
+  return prefixed_key(kBlockKind, block);
+}
+
+Bytes chunk_keys(const Prefix& block) {
+  return prefixed_key(kChunkKind, block);
+}
+
+Bytes resting_keys(const Prefix& block) {
+  return prefixed_key(kRestingKind, block);
+}
+
 Bytes chunk_key(const Prefix& block, std::uint64_t chunk_index) {
-  Bytes key = block_key(block);
+  Bytes key = chunk_keys(block);
   ByteWriter(key).u64(chunk_index);
+  return key;
+}
+
+Bytes resting_key(const Prefix& block, const Resting& resting) {
+  Bytes key = resting_keys(block);
+  ByteWriter out(key);
+  out.u64(resting.since);
+  out.u64(resting.offset);
   return key;
 }
 
@@ -172,11 +198,30 @@ Result<Prefix> decode_block_key(std::span<const std::byte> key) {
   return prefix;
 }
 
+Result<Resting> decode_resting_key(std::span<const std::byte> key) {
+  ByteReader in(key);
+  in.take(kPrefixedKeySize);
+  Resting resting;
+  resting.since = in.u64();
+  resting.offset = in.u64();
+  if (!in.ok() || !in.at_end()) return corrupt("the key of a resting address");
+  return resting;
+}
+
+Result<std::uint64_t> decode_chunk_index(std::span<const std::byte> key) {
+  ByteReader in(key);
+  in.take(kPrefixedKeySize);
+  const std::uint64_t index = in.u64();
+  if (!in.ok() || !in.at_end()) return corrupt("the key of a bitmap");
+  return index;
+}
+
 Bytes encode(const BlockHead& head) {
   Bytes value;
   ByteWriter out(value);
   out.u8(head.flags);
   out.u64(head.used);
+  out.u64(head.resting);
   out.u64(head.next);
   return value;
 }
@@ -186,6 +231,7 @@ Result<BlockHead> decode_block_head(std::span<const std::byte> value) {
   BlockHead head;
   head.flags = in.u8();
   head.used = in.u64();
+  head.resting = in.u64();
   head.next = in.u64();
   if (!in.ok() || !in.at_end()) return corrupt("a block record");
   return head;

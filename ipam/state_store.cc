@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <utility>
 
 #include "ipam/block_table.h"
+#include "ipam/host_boot.h"
 #include "ipam/lmdb_environment.h"
 #include "ipam/record_codec.h"
 #include "towpath/base/byte_reader.h"
@@ -50,24 +52,6 @@ Status check_format(const LmdbTransaction& txn) {
   return {};
 }
 
-Result<LmdbTransaction> begin_read(const LmdbEnvironment& environment) {
-  TOWPATH_TRY(auto txn, LmdbTransaction::begin(environment, true));
-  TOWPATH_TRY_STATUS(check_format(txn));
-  return txn;
-}
-
-Result<LmdbTransaction> begin_write(const LmdbEnvironment& environment) {
-  TOWPATH_TRY(auto txn, LmdbTransaction::begin(environment, false));
-  TOWPATH_TRY_STATUS(check_format(txn));
-  TOWPATH_TRY(const auto version, txn.get(format_key()));
-  if (!version) {
-    Bytes value;
-    ByteWriter(value).u32(kFormatVersion);
-    TOWPATH_TRY_STATUS(txn.put(format_key(), value));
-  }
-  return txn;
-}
-
 Result<std::optional<EndpointRecord>> load(const LmdbTransaction& txn, const AttachmentId& attachment) {
   TOWPATH_TRY(const Bytes key, endpoint_key(attachment));
   TOWPATH_TRY(const auto value, txn.get(key));
@@ -82,10 +66,97 @@ Status store(LmdbTransaction& txn, const EndpointRecord& record) {
   return txn.put(key, value);
 }
 
-Status give_back_all(LmdbTransaction& txn, const EndpointRecord& record) {
-  BlockTable blocks(txn);
-  for (const BlockAddress& address : record.allocated) TOWPATH_TRY_STATUS(blocks.give_back(address));
+Status give_back_all(LmdbTransaction& txn, const EndpointRecord& record, std::chrono::nanoseconds uptime) {
+  BlockTable blocks(txn, uptime);
+  // The addresses of an ADD that did not come to its end have served nobody.
+  const bool has_served = record.state == AllocationState::kLive;
+  for (const BlockAddress& address : record.allocated)
+    TOWPATH_TRY_STATUS(blocks.give_back(address, has_served));
   return {};
+}
+
+Result<std::vector<EndpointRecord>> load_all(const LmdbTransaction& txn) {
+  std::vector<EndpointRecord> records;
+  const std::array kind{kEndpointKind};
+  TOWPATH_TRY_STATUS(txn.for_each(kind, [&](const LmdbTransaction::Entry& entry) -> Status {
+    TOWPATH_TRY(EndpointRecord record, decode_endpoint(entry.key, entry.value));
+    records.push_back(std::move(record));
+    return {};
+  }));
+  return records;
+}
+
+Status remove_record(LmdbTransaction& txn, const AttachmentId& attachment) {
+  TOWPATH_TRY(const Bytes key, endpoint_key(attachment));
+  return txn.remove(key);
+}
+
+// Were the endpoints attached in another boot than this? A store without any says nothing.
+Result<bool> is_of_earlier_boot(const LmdbTransaction& txn, const HostBoot& boot) {
+  TOWPATH_TRY(const auto stored, txn.get(boot_key()));
+  return stored && !std::ranges::equal(*stored, std::as_bytes(std::span(boot.id)));
+}
+
+Status enter_boot(LmdbTransaction& txn, const HostBoot& boot) {
+  TOWPATH_TRY(const bool earlier, is_of_earlier_boot(txn, boot));
+  if (earlier) {
+    // What was in use when the host went down has rested least of all, and since the boot began.
+    constexpr std::chrono::milliseconds kLast{1};
+    TOWPATH_TRY_STATUS(BlockTable(txn, kLast).restart_rest());
+    TOWPATH_TRY(const auto records, load_all(txn));
+    for (const EndpointRecord& record : records) {
+      TOWPATH_TRY_STATUS(give_back_all(txn, record, kLast));
+      TOWPATH_TRY_STATUS(remove_record(txn, record.attachment));
+    }
+  }
+  TOWPATH_TRY(const auto stored, txn.get(boot_key()));
+  if (stored && !earlier) return {};
+  return txn.put(boot_key(), std::as_bytes(std::span(boot.id)));
+}
+
+Result<LmdbTransaction> begin_read(const LmdbEnvironment& environment) {
+  TOWPATH_TRY(auto txn, LmdbTransaction::begin(environment, true));
+  TOWPATH_TRY_STATUS(check_format(txn));
+  return txn;
+}
+
+Result<LmdbTransaction> begin_write(const LmdbEnvironment& environment, const HostBoot& boot) {
+  TOWPATH_TRY(auto txn, LmdbTransaction::begin(environment, false));
+  TOWPATH_TRY_STATUS(check_format(txn));
+  TOWPATH_TRY(const auto version, txn.get(format_key()));
+  if (!version) {
+    Bytes value;
+    ByteWriter(value).u32(kFormatVersion);
+    TOWPATH_TRY_STATUS(txn.put(format_key(), value));
+  }
+  TOWPATH_TRY_STATUS(enter_boot(txn, boot));
+  return txn;
+}
+
+// Who has this address, for the message.
+std::string holder(const LmdbTransaction& txn, const IpAddress& address) {
+  const auto records = load_all(txn);
+  if (!records) return "";
+  for (const EndpointRecord& record : *records) {
+    if (std::ranges::find(record.allocated, address, &BlockAddress::address) != record.allocated.end())
+      return fmt::format(" by {} of network {}", record.attachment.to_string(), record.network);
+  }
+  return "";
+}
+
+// The addresses of a request; the message about one that is in use says who has it.
+Result<std::vector<BlockAddress>> take_addresses(LmdbTransaction& txn, const AddressChoice& choice,
+                                                 std::chrono::nanoseconds uptime) {
+  BlockTable table(txn, uptime);
+  TOWPATH_TRY(auto blocks, table.eligible(choice));
+  auto taken = table.take(blocks, choice);
+  if (taken || taken.error().kind != ErrorKind::kConflict) return taken;
+  for (const IpAddress& address : choice.addresses) {
+    if (const std::string who = holder(txn, address); !who.empty()) {
+      return fail(ErrorKind::kConflict, fmt::format("address {} is in use{}", address.to_string(), who));
+    }
+  }
+  return taken;
 }
 
 EndpointRecord begin_record(const ReserveRequest& request, std::uint64_t generation) {
@@ -115,6 +186,7 @@ Result<T> name_file(Result<T> result, const LmdbEnvironment& environment) {
 
 struct StateStore::Environment {
   std::unique_ptr<LmdbEnvironment> lmdb;
+  HostBoot boot;
 };
 
 StateStore::StateStore(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
@@ -123,6 +195,11 @@ StateStore& StateStore::operator=(StateStore&&) noexcept = default;
 StateStore::~StateStore() = default;
 
 Result<StateStore> StateStore::open(const std::string& state_dir, OpenMode mode) {
+  TOWPATH_TRY(HostBoot boot, HostBoot::current());
+  return open(state_dir, mode, std::move(boot));
+}
+
+Result<StateStore> StateStore::open(const std::string& state_dir, OpenMode mode, HostBoot boot) {
   const bool create = mode == OpenMode::kCreate;
   const std::string db = state_dir + "/db";
   auto lmdb = LmdbEnvironment::open(db, create);
@@ -131,27 +208,25 @@ Result<StateStore> StateStore::open(const std::string& state_dir, OpenMode mode)
     lmdb = LmdbEnvironment::open(db, create);
   }
   if (!lmdb) return std::unexpected(std::move(lmdb).error());
-  return StateStore(std::make_unique<Environment>(*std::move(lmdb)));
+  return StateStore(std::make_unique<Environment>(*std::move(lmdb), std::move(boot)));
 }
 
 Result<EndpointRecord> StateStore::reserve(const ReserveRequest& request) {
   const LmdbEnvironment& lmdb = *environment_->lmdb;
   return name_file(
       [&]() -> Result<EndpointRecord> {
-        TOWPATH_TRY(auto txn, begin_write(lmdb));
+        TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
         TOWPATH_TRY(const auto existing, load(txn, request.attachment));
         if (existing) {
           if (request.replaces != existing->generation) {
             return fail(ErrorKind::kExists,
                         fmt::format("{} is attached already", request.attachment.to_string()));
           }
-          TOWPATH_TRY_STATUS(give_back_all(txn, *existing));
+          TOWPATH_TRY_STATUS(give_back_all(txn, *existing, environment_->boot.uptime()));
         }
         EndpointRecord record = begin_record(request, txn.id());
         if (request.allocate) {
-          BlockTable table(txn);
-          TOWPATH_TRY(auto blocks, table.eligible(request.blocks));
-          TOWPATH_TRY(record.allocated, table.take_one_each(blocks));
+          TOWPATH_TRY(record.allocated, take_addresses(txn, request.choice, environment_->boot.uptime()));
           for (const BlockAddress& address : record.allocated) record.addresses.push_back(address.address);
         }
         TOWPATH_TRY_STATUS(store(txn, record));
@@ -165,7 +240,7 @@ Status StateStore::commit(const EndpointRecord& record) {
   const LmdbEnvironment& lmdb = *environment_->lmdb;
   return name_file(
       [&]() -> Status {
-        TOWPATH_TRY(auto txn, begin_write(lmdb));
+        TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
         TOWPATH_TRY(const auto existing, load(txn, record.attachment));
         if (!existing || existing->generation != record.generation) {
           return fail(ErrorKind::kConflict, fmt::format("the attachment {} was removed while it was made",
@@ -184,12 +259,11 @@ Result<bool> StateStore::release(const AttachmentId& attachment, std::uint64_t g
   const LmdbEnvironment& lmdb = *environment_->lmdb;
   return name_file(
       [&]() -> Result<bool> {
-        TOWPATH_TRY(auto txn, begin_write(lmdb));
+        TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
         TOWPATH_TRY(const auto existing, load(txn, attachment));
         if (!existing || existing->generation != generation) return false;
-        TOWPATH_TRY_STATUS(give_back_all(txn, *existing));
-        TOWPATH_TRY(const Bytes key, endpoint_key(attachment));
-        TOWPATH_TRY_STATUS(txn.remove(key));
+        TOWPATH_TRY_STATUS(give_back_all(txn, *existing, environment_->boot.uptime()));
+        TOWPATH_TRY_STATUS(remove_record(txn, attachment));
         TOWPATH_TRY_STATUS(txn.commit());
         return true;
       }(),
@@ -201,6 +275,8 @@ Result<std::optional<EndpointRecord>> StateStore::find(const AttachmentId& attac
   return name_file(
       [&]() -> Result<std::optional<EndpointRecord>> {
         TOWPATH_TRY(const auto txn, begin_read(lmdb));
+        TOWPATH_TRY(const bool earlier, is_of_earlier_boot(txn, environment_->boot));
+        if (earlier) return std::nullopt;
         return load(txn, attachment);
       }(),
       lmdb);
@@ -211,14 +287,9 @@ Result<std::vector<EndpointRecord>> StateStore::endpoints() const {
   return name_file(
       [&]() -> Result<std::vector<EndpointRecord>> {
         TOWPATH_TRY(const auto txn, begin_read(lmdb));
-        std::vector<EndpointRecord> records;
-        const std::array kind{kEndpointKind};
-        TOWPATH_TRY_STATUS(txn.for_each(kind, [&](const LmdbTransaction::Entry& entry) -> Status {
-          TOWPATH_TRY(EndpointRecord record, decode_endpoint(entry.key, entry.value));
-          records.push_back(std::move(record));
-          return {};
-        }));
-        return records;
+        TOWPATH_TRY(const bool earlier, is_of_earlier_boot(txn, environment_->boot));
+        if (earlier) return std::vector<EndpointRecord>();
+        return load_all(txn);
       }(),
       lmdb);
 }
@@ -230,6 +301,8 @@ Result<std::vector<EndpointRecord>> StateStore::endpoints_after(const std::optio
       [&]() -> Result<std::vector<EndpointRecord>> {
         TOWPATH_TRY(const auto txn, begin_read(lmdb));
         std::vector<EndpointRecord> records;
+        TOWPATH_TRY(const bool earlier, is_of_earlier_boot(txn, environment_->boot));
+        if (earlier) return records;
         Bytes key{kEndpointKind};
         if (after) {
           TOWPATH_TRY(key, endpoint_key(*after));
@@ -272,21 +345,27 @@ Result<std::vector<Block>> StateStore::blocks() const {
   return name_file(
       [&]() -> Result<std::vector<Block>> {
         TOWPATH_TRY(auto txn, begin_read(lmdb));
-        TOWPATH_TRY(const auto stored, BlockTable(txn).list());
+        TOWPATH_TRY(const auto stored, BlockTable(txn, environment_->boot.uptime()).list());
         std::vector<Block> blocks;
-        for (const StoredBlock& block : stored) blocks.push_back(block.view());
+        TOWPATH_TRY(const bool earlier, is_of_earlier_boot(txn, environment_->boot));
+        for (const StoredBlock& block : stored) {
+          Block view = block.view();
+          if (earlier) view.resting += std::exchange(view.used, 0);
+          blocks.push_back(view);
+        }
         return blocks;
       }(),
       lmdb);
 }
 
-Status StateStore::can_allocate(const std::vector<Prefix>& blocks) const {
+Status StateStore::can_allocate(const AddressChoice& choice) const {
   const LmdbEnvironment& lmdb = *environment_->lmdb;
   return name_file(
       [&]() -> Status {
         TOWPATH_TRY(auto txn, begin_read(lmdb));
-        TOWPATH_TRY(const auto eligible, BlockTable(txn).eligible(blocks));
-        return check_free(eligible);
+        const BlockTable table(txn, environment_->boot.uptime());
+        TOWPATH_TRY(auto blocks, table.eligible(choice));
+        return table.check_available(blocks, choice);
       }(),
       lmdb);
 }
@@ -295,8 +374,8 @@ Status StateStore::set_owned_blocks(std::span<const Prefix> owned) {
   const LmdbEnvironment& lmdb = *environment_->lmdb;
   return name_file(
       [&]() -> Status {
-        TOWPATH_TRY(auto txn, begin_write(lmdb));
-        TOWPATH_TRY_STATUS(BlockTable(txn).set_owned(owned));
+        TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
+        TOWPATH_TRY_STATUS(BlockTable(txn, environment_->boot.uptime()).set_owned(owned));
         return txn.commit();
       }(),
       lmdb);

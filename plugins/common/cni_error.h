@@ -19,11 +19,12 @@ enum class CniCode : unsigned {
   kInvalidConfig = 7,
   kInvalidNetns = 8,  // not in the text of the specification; the runtimes' library has it
   kTryAgainLater = 11,
-  kNotAvailable = 50,  // STATUS: ADD cannot be served
-  kLimited = 51,       // STATUS: nor may containers that are there reach everything
-  kInternal = 999,     // a fault of the plugin itself; the number that the runtimes' library uses
-  kCheckFailed = 101,  // CHECK: what ADD made is not there any more, or was changed
-  kPortTaken = 102,    // a port of the host leads to another container already
+  kNotAvailable = 50,   // STATUS: ADD cannot be served
+  kLimited = 51,        // STATUS: nor may containers that are there reach everything
+  kInternal = 999,      // a fault of the plugin itself; the number that the runtimes' library uses
+  kCheckFailed = 101,   // CHECK: what ADD made is not there any more, or was changed
+  kPortTaken = 102,     // a port of the host leads to another container already
+  kAddressTaken = 103,  // an address asked for by name is in use
 };
 
 struct CniError {

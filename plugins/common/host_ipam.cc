@@ -5,58 +5,6 @@
 #include <algorithm>
 
 namespace towpath::cni {
-namespace {
-
-// CONVENTIONS.md of the specification: args.cni.labels is a list of {key, value}.
-CniStatus read_labels(const JsonObject& config, std::map<std::string, std::string>& labels) {
-  TOWPATH_TRY(const auto args, config.object("args"));
-  if (!args) return {};
-  TOWPATH_TRY(const auto cni, args->object("cni"));
-  if (!cni) return {};
-  return cni->for_each("labels", [&](const Json& element, const std::string& path) -> CniStatus {
-    TOWPATH_TRY(const JsonObject label, JsonObject::make(element, path));
-    TOWPATH_TRY(const auto key, label.string("key"));
-    TOWPATH_TRY(const auto value, label.string_or("value", ""));
-    if (!key) return wrong(path, element, "has no key");
-    labels[*key] = value;
-    return {};
-  });
-}
-
-}  // namespace
-
-CniExpected<IpamConfig> IpamConfig::parse(const CniRequest& request) {
-  IpamConfig out;
-  TOWPATH_TRY(const JsonObject config, JsonObject::make(request.config, ""));
-  TOWPATH_TRY(out.state_dir, config.string_or("stateDir", out.state_dir));
-  if (!out.state_dir.starts_with('/')) {
-    return cni_fail(CniCode::kInvalidConfig,
-                    fmt::format("stateDir: '{}' is not an absolute path", out.state_dir));
-  }
-  TOWPATH_TRY_STATUS(read_labels(config, out.labels));
-  TOWPATH_TRY(const auto ipam, config.object("ipam"));
-  if (!ipam) return out;
-  TOWPATH_TRY(out.type, ipam->string_or("type", out.type));
-  if (!out.is_own()) return out;
-  TOWPATH_TRY_STATUS(ipam->only({"type", "blocks", "routes"}));
-  TOWPATH_TRY_STATUS(ipam->for_each("blocks", [&](const Json& element, const std::string& path) -> CniStatus {
-    if (!element.is_string()) return wrong(path, element, "is not a string");
-    const auto block = Prefix::parse(element.get_ref<const std::string&>());
-    if (!block) return cni_fail(CniCode::kInvalidConfig, fmt::format("{}: {}", path, block.error().message));
-    for (const Prefix& other : out.blocks) {
-      if (other.overlaps(*block)) return wrong(path, element, fmt::format("overlaps {}", other.to_string()));
-    }
-    out.blocks.push_back(*block);
-    return {};
-  }));
-  TOWPATH_TRY_STATUS(ipam->for_each("routes", [&](const Json& element, const std::string& path) -> CniStatus {
-    TOWPATH_TRY(const CniRoute route, parse_route(element, path));
-    out.routes.push_back(route);
-    return {};
-  }));
-  return out;
-}
-
 ipam::ReserveRequest make_reserve_request(const CniRequest& request, const IpamConfig& config,
                                           ipam::AllocationState state, WallTime now) {
   ipam::ReserveRequest reserve;
@@ -67,7 +15,7 @@ ipam::ReserveRequest make_reserve_request(const CniRequest& request, const IpamC
   reserve.now = now;
   reserve.state = state;
   reserve.ipam_type = config.type;
-  reserve.blocks = config.blocks;
+  reserve.choice = config.choice;
   reserve.allocate = config.is_own();
   reserve.labels = config.labels;
   for (const auto& [key, value] : request.args) {
@@ -83,6 +31,8 @@ CniExpected<ipam::EndpointRecord> reserve(ipam::StateStore& store, ipam::Reserve
   for (int round = 0;; ++round) {
     auto record = store.reserve(request);
     if (record) return *std::move(record);
+    if (record.error().kind == ErrorKind::kConflict)
+      return cni_fail(CniCode::kAddressTaken, std::move(record).error().message);
     if (record.error().kind != ErrorKind::kExists || round == 3)
       return std::unexpected(to_cni_error(std::move(record).error()));
     TOWPATH_CNI_TRY(const auto existing, store.find(request.attachment));
@@ -126,10 +76,10 @@ CniStatus check_addresses_available(const IpamConfig& config) {
   const auto available = [&]() -> Status {
     // Without a store the answer is that of an empty one, which opening it for ADD would make.
     TOWPATH_TRY(const auto store,
-                ipam::StateStore::open(config.state_dir, config.blocks.empty()
+                ipam::StateStore::open(config.state_dir, config.choice.blocks.empty()
                                                              ? ipam::StateStore::OpenMode::kExisting
                                                              : ipam::StateStore::OpenMode::kCreate));
-    return store.can_allocate(config.blocks);
+    return store.can_allocate(config.choice);
   }();
   if (available) return {};
   return cni_fail(CniCode::kNotAvailable, available.error().message);

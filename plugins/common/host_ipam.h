@@ -12,7 +12,7 @@
 #include "plugins/common/cni_request.h"
 #include "plugins/common/cni_result.h"
 #include "towpath/base/clock.h"
-#include "towpath/base/prefix.h"
+#include "towpath/ipam/address_choice.h"
 #include "towpath/ipam/endpoint_record.h"
 #include "towpath/ipam/state_store.h"
 
@@ -20,11 +20,16 @@ namespace towpath::cni {
 
 inline constexpr const char* kOwnIpamType = "towpath-ipam";
 
-// What a network configuration says about addresses.
+// What a network configuration and the runtime say about addresses (ipam_config.cc).
+//
+// Where addresses come from, each step only if the one before says nothing: the ranges that the runtime asks
+// for (`ipRanges`), `ipam.blocks`, and the blocks that this host owns. Of those, a pool takes a part: the one
+// that is asked for by name, or the first of `ipam.pools` whose `namespaces` hold the pod's, or the first
+// without `namespaces`. Addresses asked for by name: the `ips` capability, args.cni.ips, and IP in CNI_ARGS.
 struct IpamConfig {
   std::string type = kOwnIpamType;
   std::string state_dir = ipam::kDefaultStateDir;
-  std::vector<Prefix> blocks;                 // empty: those that the host owns
+  ipam::AddressChoice choice;
   std::vector<CniRoute> routes;               // for the container; empty: default routes
   std::map<std::string, std::string> labels;  // args.cni.labels
 

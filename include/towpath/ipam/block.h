@@ -27,9 +27,11 @@ struct Block {
   Prefix prefix;
   BlockState state = BlockState::kOwned;
   std::uint64_t used = 0;
+  std::uint64_t resting = 0;  // were in use, and have not been given out again since
 
   // Usable addresses, saturating at 2^64-1.
   std::uint64_t size() const;
+  // Those that rest are among them.
   std::uint64_t free() const { return size() - used; }
 
   friend bool operator==(const Block&, const Block&) = default;

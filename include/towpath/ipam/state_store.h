@@ -8,6 +8,11 @@
 //   compare: commit() and release() name the generation that reserve() returned, and do nothing if somebody
 //   else has replaced the record since.
 //
+// A new boot
+//   No container outlives the boot of its host, and inode numbers of sandboxes come back. So endpoints that
+//   were attached in another boot are not there for readers any more, and the first one who writes removes
+//   them. What rests has then done so since the boot began.
+//
 // Who writes
 //   Plugin processes, any number at once. The agent writes the list of owned blocks and nothing else.
 //
@@ -34,12 +39,15 @@
 #include "towpath/base/clock.h"
 #include "towpath/base/error.h"
 #include "towpath/base/prefix.h"
+#include "towpath/ipam/address_choice.h"
 #include "towpath/ipam/allocation.h"
 #include "towpath/ipam/attachment_id.h"
 #include "towpath/ipam/block.h"
 #include "towpath/ipam/endpoint_record.h"
 
 namespace towpath::ipam {
+
+struct HostBoot;
 
 inline constexpr const char* kDefaultStateDir = "/run/towpath";
 
@@ -51,9 +59,7 @@ struct ReserveRequest {
   WallTime now;
   AllocationState state = AllocationState::kPending;
   std::string ipam_type = "towpath-ipam";
-  // Where to allocate: one address for each family among these blocks, or none at all. Empty: the owned
-  // blocks.
-  std::vector<Prefix> blocks;
+  AddressChoice choice;
   // False: another IPAM plugin gives the addresses; the record only says that an ADD is under way.
   bool allocate = true;
   // The generation of a record that this one replaces; its addresses are released in the same transaction.
@@ -70,14 +76,17 @@ class StateStore {
   };
 
   static Result<StateStore> open(const std::string& state_dir, OpenMode mode);
+  // With another boot than that of this host, for tests.
+  static Result<StateStore> open(const std::string& state_dir, OpenMode mode, HostBoot boot);
   StateStore(StateStore&&) noexcept;
   StateStore& operator=(StateStore&&) noexcept;
   ~StateStore();
 
-  // Writes the record of a beginning ADD and takes one address for each family, all or nothing.
+  // Writes the record of a beginning ADD and takes its addresses, all or nothing.
   // kExists: the attachment has a record, and `replaces` is not its generation (see find()). kNotFound: no
-  // block to allocate from. kExhausted: a family has no free address. kConflict: a configured block overlaps
-  // another one.
+  // block to allocate from. kExhausted: a family has no free address, or only such that must rest. kConflict:
+  // an address asked for is in use. kInvalid: it is not ours to give; a configured block overlaps another
+  // one.
   Result<EndpointRecord> reserve(const ReserveRequest& request);
   // Replaces the pending record of the same attachment and generation. kConflict: it is not there any more.
   Status commit(const EndpointRecord& record);
@@ -96,9 +105,9 @@ class StateStore {
   Result<std::vector<Allocation>> allocations() const;
   // Ordered by prefix.
   Result<std::vector<Block>> blocks() const;
-  // Whether reserve() with these blocks (empty: the owned ones) would find an address for each family; errors
-  // as there.
-  Status can_allocate(const std::vector<Prefix>& blocks) const;
+  // Whether reserve() would find an address for each family; errors as there. What is asked by name does not
+  // count.
+  Status can_allocate(const AddressChoice& choice) const;
 
   // The agent's list of the blocks that this host owns. Blocks that leave the list are retired, or dropped if
   // empty. kConflict, and nothing changed, if two overlap, or one overlaps another block that is in use.

@@ -16,7 +16,8 @@ struct FakeChunks {
   void take(std::uint64_t offset) { chunks[offset / kChunkBits].set(offset % kChunkBits); }
   void give_back(std::uint64_t offset) { chunks[offset / kChunkBits].clear(offset % kChunkBits); }
   std::optional<std::uint64_t> choose(const char* block, std::uint64_t next) {
-    auto chosen = choose_offset(*Prefix::parse(block), next, [&](std::uint64_t index) -> Result<BitmapChunk> {
+    const auto spans = allowed_offsets(*Prefix::parse(block), {}, {});
+    auto chosen = choose_clear(spans, next, [&](std::uint64_t index) -> Result<BitmapChunk> {
       ++loads;
       return chunks[index];
     });
@@ -85,6 +86,43 @@ TEST(Allocator, SixtyThousandHeldCostAFewChunks) {
   chunks.loads = 0;
   EXPECT_EQ(chunks.choose("10.0.0.0/16", 1), 60001U);
   EXPECT_LE(chunks.loads, 30U);
+}
+
+TEST(AllowedOffsets, RangesExclusionsAndTheNetworkAddress) {
+  using Spans = std::vector<OffsetSpan>;
+  const auto spans = [](const char* block, std::initializer_list<const char*> ranges,
+                        std::initializer_list<const char*> excluded) {
+    std::vector<AddressRange> in;
+    std::vector<AddressRange> out;
+    for (const char* text : ranges) in.push_back(*AddressRange::parse(text));
+    for (const char* text : excluded) out.push_back(*AddressRange::parse(text));
+    return allowed_offsets(*Prefix::parse(block), in, out);
+  };
+  EXPECT_EQ(spans("10.0.0.0/26", {}, {}), (Spans{{1, 63}})) << "all but the network address";
+  EXPECT_EQ(spans("10.0.0.0/30", {}, {}), (Spans{{1, 3}})) << "no broadcast on a routed block";
+  EXPECT_EQ(spans("10.0.0.2/31", {}, {}), (Spans{{0, 1}})) << "RFC 3021: both";
+  EXPECT_EQ(spans("10.0.0.2/32", {}, {}), (Spans{{0, 0}}));
+  EXPECT_EQ(spans("fd00::/126", {}, {}), (Spans{{1, 3}}));
+  EXPECT_EQ(spans("fd00::2/127", {}, {}), (Spans{{0, 1}})) << "RFC 6164: both";
+  EXPECT_EQ(spans("fd00::2/128", {}, {}), (Spans{{0, 0}}));
+  EXPECT_EQ(spans("10.0.0.0/26", {"10.0.0.0/28"}, {}), (Spans{{1, 15}}));
+  EXPECT_EQ(spans("10.0.0.0/26", {"10.0.0.60-10.0.1.9", "10.0.0.3"}, {}), (Spans{{3, 3}, {60, 63}}))
+      << "clipped";
+  EXPECT_EQ(spans("10.0.0.0/26", {"10.0.0.2-10.0.0.9", "10.0.0.5-10.0.0.12"}, {}), (Spans{{2, 9}, {10, 12}}));
+  EXPECT_EQ(spans("10.0.0.0/26", {"10.9.0.0/24", "fd00::/64"}, {}), Spans{}) << "elsewhere";
+  EXPECT_EQ(spans("10.0.0.0/29", {}, {"10.0.0.1", "10.0.0.3-10.0.0.4", "10.0.0.7"}), (Spans{{2, 2}, {5, 6}}));
+  EXPECT_EQ(spans("10.0.0.0/29", {}, {"10.0.0.0/8"}), Spans{});
+  EXPECT_EQ(spans("fd00::/64", {}, {"fd00::/66"}).at(0).first, std::uint64_t{1} << 62);
+}
+
+TEST(AddressRange, TextForms) {
+  EXPECT_EQ(AddressRange::parse("10.0.0.7")->to_string(), "10.0.0.7");
+  EXPECT_EQ(AddressRange::parse("10.0.0.8/29")->to_string(), "10.0.0.8-10.0.0.15");
+  EXPECT_EQ(AddressRange::parse("fd00::1-fd00::9")->to_string(), "fd00::1-fd00::9");
+  for (const char* wrong :
+       {"", "-", "10.0.0.9-10.0.0.1", "10.0.0.1-fd00::1", "10.0.0.1/24", "10.0.0.1-", "x"}) {
+    EXPECT_FALSE(AddressRange::parse(wrong)) << wrong;
+  }
 }
 
 TEST(BitmapChunk, StoresOnlyWhatIsSet) {

@@ -90,11 +90,21 @@ TEST(RecordCodec, BlockKeysSortByFamilyAddressAndLength) {
   EXPECT_FALSE(decode_block_key(chunk_key(*Prefix::parse("10.0.0.0/8"), 1)));
 }
 
+TEST(RecordCodec, RestingKeysAreOrderedByTime) {
+  const Prefix block = *Prefix::parse("10.0.0.0/26");
+  EXPECT_LT(resting_key(block, {1, 63}), resting_key(block, {256, 1}));
+  const Resting resting{1234567890123, 9};
+  EXPECT_EQ(*decode_resting_key(resting_key(block, resting)), resting);
+  EXPECT_FALSE(decode_resting_key(chunk_key(block, 1)));
+  EXPECT_EQ(*decode_chunk_index(chunk_key(block, 7)), 7U);
+  EXPECT_FALSE(decode_chunk_index(block_key(block)));
+}
+
 TEST(RecordCodec, BlockHead) {
-  const BlockHead head{BlockHead::kOwned, 7, 9};
+  const BlockHead head{BlockHead::kOwned, 7, 3, 9};
   const Bytes value = encode(head);
   EXPECT_EQ(*decode_block_head(value), head);
-  EXPECT_FALSE(decode_block_head(std::span(value).first(16)));
+  EXPECT_FALSE(decode_block_head(std::span(value).first(24)));
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ TEST(StateStoreProcesses, TwoHundredAtOnceFromAnEmptyDirectory) {
       auto store = open(directory.path());
       if (!store) return 1;
       ReserveRequest r = request("c" + std::to_string(i));
-      r.blocks = blocks;
+      r.choice.blocks = blocks;
       auto record = store->reserve(r);
       if (!record) return 2;
       return store->commit(*record) ? 0 : 3;
@@ -103,7 +103,7 @@ TEST(StateStoreProcesses, KilledAtAnyInstantTheStoreStaysWhole) {
       auto store = open(directory.path());
       if (!store) return 1;
       ReserveRequest r = request("k" + std::to_string(child) + "-" + std::to_string(round % 3));
-      r.blocks = blocks;
+      r.choice.blocks = blocks;
       if (const auto old = store->find(r.attachment); old && *old) r.replaces = (*old)->generation;
       const auto record = store->reserve(r);
       if (!record) return 2;

@@ -172,8 +172,8 @@ TEST_F(StateStoreTest, OverlappingBlocksAreRefusedWhole) {
   EXPECT_EQ(store.blocks()->at(0).state, BlockState::kOwned);
 
   ReserveRequest configured = request("b");
-  configured.blocks = prefixes({"10.64.1.0/27"});
-  EXPECT_EQ(store.reserve(configured).error().kind, ErrorKind::kConflict)
+  configured.choice.blocks = prefixes({"10.64.1.0/27"});
+  EXPECT_EQ(store.reserve(configured).error().kind, ErrorKind::kInvalid)
       << "it would give out 10.64.1.1 again";
 }
 
@@ -185,10 +185,10 @@ TEST_F(StateStoreTest, AnEmptyBlockGivesWayToAnotherCut) {
   EXPECT_EQ(store.blocks()->at(0).prefix.to_string(), "10.64.1.0/25");
 
   ReserveRequest configured = request("a");
-  configured.blocks = prefixes({"10.65.0.0/26"});
+  configured.choice.blocks = prefixes({"10.65.0.0/26"});
   const EndpointRecord record = *store.reserve(configured);
   ASSERT_TRUE(store.release(record.attachment, record.generation));
-  configured.blocks = prefixes({"10.65.0.0/25"});
+  configured.choice.blocks = prefixes({"10.65.0.0/25"});
   ASSERT_TRUE(store.reserve(configured));
   EXPECT_EQ(store.blocks()->size(), 2U);
 }
@@ -197,13 +197,13 @@ TEST_F(StateStoreTest, ConfiguredBlocksServeOnlyThoseWhoNameThem) {
   StateStore store = open();
   ASSERT_TRUE(store.set_owned_blocks(prefixes({"10.64.1.0/26"})));
   ReserveRequest configured = request("a");
-  configured.blocks = prefixes({"10.65.0.0/26", "fd00::/122"});
+  configured.choice.blocks = prefixes({"10.65.0.0/26", "fd00::/122"});
   EXPECT_EQ(texts(*store.reserve(configured)), (std::vector<std::string>{"10.65.0.1", "fd00::1"}));
   EXPECT_EQ(texts(*store.reserve(request("b"))), (std::vector<std::string>{"10.64.1.1"}));
   const auto blocks = *store.blocks();
   ASSERT_EQ(blocks.size(), 3U);
   EXPECT_EQ(blocks[1].state, BlockState::kConfigured);
-  EXPECT_TRUE(store.can_allocate(prefixes({"10.99.0.0/26"})).has_value())
+  EXPECT_TRUE(store.can_allocate({.blocks = prefixes({"10.99.0.0/26"})}).has_value())
       << "a block not yet stored is empty";
 }
 

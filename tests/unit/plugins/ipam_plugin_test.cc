@@ -82,6 +82,10 @@ TEST_F(IpamPluginTest, AFullBlock) {
   EXPECT_EQ(call("STATUS", "h").message(), "no free ipv4 address in 10.9.0.0/29");
   EXPECT_EQ(records().size(), 7U);
   ASSERT_TRUE(call("DEL", "c").ok());
+  constexpr const char* kResting = R"({"ipam":{"blocks":["10.9.0.0/29","fd00:9::/125"],"coolDown":30}})";
+  EXPECT_THAT(call("ADD", "h", kResting).message(),
+              HasSubstr("those that were in use rest, the first for 30 s more"));
+  EXPECT_EQ(call("STATUS", "h", kResting).code(), 50U);
   EXPECT_TRUE(call("STATUS", "h").ok());
   EXPECT_TRUE(call("ADD", "h").ok());
 }

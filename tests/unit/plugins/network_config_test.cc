@@ -19,18 +19,19 @@ TEST(NetworkConfig, DefaultsAreComplete) {
   EXPECT_EQ(config->ipam.type, "towpath-ipam");
   EXPECT_EQ(config->ipam.state_dir, "/run/towpath");
   EXPECT_EQ(config->control_socket, "/run/towpath/towpathd.sock");
-  EXPECT_TRUE(config->ipam.blocks.empty());
+  EXPECT_TRUE(config->ipam.choice.blocks.empty());
   EXPECT_FALSE(config->maps_ports);
 }
 
 TEST(NetworkConfig, EverythingSet) {
   const auto config = parse(R"("mtu":1400,"stateDir":"/s","dns":{"domain":"x"},
     "ipam":{"type":"towpath-ipam","blocks":["10.0.0.0/26","fd00::/122"],"routes":[{"dst":"10.0.0.0/8","mtu":1300}]},
-    "args":{"cni":{"labels":[{"key":"app","value":"web"},{"key":"bare"}],"ips":["1.1.1.1"]}},
+    "args":{"cni":{"labels":[{"key":"app","value":"web"},{"key":"bare"}],"ips":["10.0.0.9"]}},
     "capabilities":{"portMappings":true},"runtimeConfig":{},"unknown":1)");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->mtu, 1400U);
-  EXPECT_EQ(config->ipam.blocks.size(), 2U);
+  EXPECT_EQ(config->ipam.choice.blocks.size(), 2U);
+  EXPECT_EQ(config->ipam.choice.addresses.at(0).to_string(), "10.0.0.9");
   EXPECT_EQ(config->ipam.routes.at(0).mtu, 1300U);
   EXPECT_EQ(config->ipam.labels, (std::map<std::string, std::string>{{"app", "web"}, {"bare", ""}}));
   EXPECT_EQ(config->dns, Json::parse(R"({"domain":"x"})"));
@@ -63,7 +64,7 @@ TEST(NetworkConfig, WhatIsWrongIsNamedWithItsValue) {
       {R"("ipam":"towpath-ipam")", 7, "ipam: 'towpath-ipam' is not an object"},
       {R"("ipam":{"type":1})", 7, "ipam.type: '1' is not a string"},
       {R"("ipam":{"type":"towpath-ipam","ranges":[]})", 2,
-       "ipam.ranges: '[]': unknown key; known here are type, blocks, routes"},
+       "ipam.ranges: '[]': unknown key; known here are type, blocks, routes, pools, pool, exclude, reserve, coolDown"},
       {R"("ipam":{"blocks":"10.0.0.0/26"})", 7, "ipam.blocks: '10.0.0.0/26' is not a list"},
       {R"("ipam":{"blocks":[1]})", 7, "ipam.blocks[0]: '1' is not a string"},
       {R"("ipam":{"blocks":["10.0.0.1/26"]})", 7,
