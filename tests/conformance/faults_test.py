@@ -93,11 +93,14 @@ def sound_plugin_passes(workshop):
 
 def fault_is_found(workshop, requirement):
     fault = requirement["id"]
-    rows = workshop.run(workshop.build(fault), fault, kind_of(fault))
+    place = workshop.build(fault)
     wanted = "fail" if requirement["level"] == "MUST" else "warn"
-    got = next((row for row in rows if row["id"] == fault), {"result": "absent", "evidence": ""})
-    if got["result"] == wanted:
-        return []
+    # Whether a call is cut off, or meets another one, in the moment that matters is chance, and on a busy machine a small one.
+    for _ in range(3 if fault.startswith(("KILL", "PARALLEL")) else 1):
+        rows = workshop.run(place, fault, kind_of(fault))
+        got = next((row for row in rows if row["id"] == fault), {"result": "absent", "evidence": ""})
+        if got["result"] == wanted:
+            return []
     return [f"{fault} is broken, and the tool says {got['result']}: {got['evidence']}"]
 
 

@@ -171,8 +171,9 @@ def native_path(story, source, target):
         if len(hops) != 3 or address not in hops[2]:
             raise LabError(f"traceroute took another way: {hops}")
     story.command("tcpdump -i eth0" + dim(f"   on {source.host.name}, while {source.name} pings and calls {target.name}"))
-    # All that is neither ARP, neighbour discovery nor BGP: an encapsulated packet would show up too.
-    capture = source.host.capture("not arp and not port 179 and not (icmp6 and ip6[40] >= 133 and ip6[40] <= 137)")
+    # All that is neither ARP, neighbour discovery, multicast listener reports (they have a hop-by-hop header) nor BGP: an
+    # encapsulated packet would show up too.
+    capture = source.host.capture("not arp and not port 179 and not (icmp6 and ip6[40] >= 133 and ip6[40] <= 137) and not ip6[6] = 0")
     source.pings(target.ipv4)
     source.pings(target.ipv6)
     source.call(target.ipv4)
