@@ -105,7 +105,8 @@ CniStatus read_environment(const Environment& environment, CniRequest& request) 
                     "first a letter or digit)",
                     show(Json(request.attachment.container_id))));
   }
-  constexpr std::size_t kMaxContainerId = 400;  // what fits a key of the state store, with room to spare
+  // With '/' and the interface name it is the alias of the host's interface: IFALIASZ, 256, less the NUL.
+  constexpr std::size_t kMaxContainerId = 255 - 1 - 15;
   if (request.attachment.container_id.size() > kMaxContainerId) {
     return bad_variable(fmt::format("CNI_CONTAINERID: {} characters are more than {}",
                                     request.attachment.container_id.size(), kMaxContainerId));

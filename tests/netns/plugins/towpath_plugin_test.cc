@@ -291,6 +291,27 @@ TEST_F(TowpathPluginTest, RoutesOfTheConfigurationReplaceTheDefaultRoutes) {
   EXPECT_TRUE(checked.ok()) << checked.text;
 }
 
+TEST_F(TowpathPluginTest, TheLongestContainerId) {
+  const NetworkNamespace sandbox;
+  const std::string longest(239, 'c');
+  const std::string name = "interface-15-ch";  // the longest of these, too
+  auto variables_of = [&](const std::string& verb, const std::string& id) {
+    auto all = variables(verb, id, sandbox.path());
+    all["CNI_IFNAME"] = name;
+    return all;
+  };
+  const PluginAnswer added =
+      call_plugin(cni::towpath_plugin(), variables_of("ADD", longest), config().dump());
+  ASSERT_TRUE(added.ok()) << added.text;
+  EXPECT_EQ(netlink::find_link(*socket_, ipam::host_ifname({longest, name}))->alias, longest + "/" + name);
+  EXPECT_TRUE(call_plugin(cni::towpath_plugin(), variables_of("DEL", longest), config().dump()).ok());
+  const PluginAnswer refused =
+      call_plugin(cni::towpath_plugin(), variables_of("ADD", longest + "c"), config().dump());
+  EXPECT_EQ(refused.code(), 4U);
+  EXPECT_EQ(refused.message(), "CNI_CONTAINERID: 240 characters are more than 239");
+  expect_nothing_left();
+}
+
 TEST_F(TowpathPluginTest, OneFamilyOnly) {
   const NetworkNamespace sandbox;
   const PluginAnswer added =
