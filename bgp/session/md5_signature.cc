@@ -23,7 +23,7 @@ Status set_md5_key(int socket, const IpAddress& peer, std::string_view secret) {
   const auto endpoint = to_endpoint(peer, 0);
   std::memcpy(&option.tcpm_addr, endpoint.data(), endpoint.size());
   option.tcpm_keylen = static_cast<std::uint16_t>(secret.size());
-  std::memcpy(option.tcpm_key, secret.data(), secret.size());
+  std::ranges::copy(secret, option.tcpm_key);  // an empty one, which takes a key away, has no data
   const int result = ::setsockopt(socket, IPPROTO_TCP, TCP_MD5SIG, &option, sizeof option);
   if (result == 0) return {};
   return fail_errno(errno, fmt::format("set the MD5 key for {}", peer.to_string()));
