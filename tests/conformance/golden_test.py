@@ -78,6 +78,9 @@ timeout 20 sh -c 'until [ -S $DIR/state/towpathd.sock ]; do sleep 0.01; done' ||
 
 # Means what it says on a machine that has nothing else to do.
 BY_THE_CLOCK = {"STATUS-04"}
+# Found where a kill falls between the making of an address's file and the writing of the container into it, after which DEL
+# does not know whose it is. A weakness of host-local, so only of what it serves; ours must never show it.
+BY_CHANCE_WITH_HOST_LOCAL = {"KILL-04"}
 
 # As the last of a chain.
 def after_ptp(ranges):
@@ -140,7 +143,9 @@ def main():
         print(f"exit {done.returncode}: {done.stderr}")
         return 1
     report = json.loads(done.stdout)
-    found = {row["id"]: row for row in report["results"] if row["result"] in ("fail", "warn") and row["id"] not in BY_THE_CLOCK}
+    with_host_local = "host-local" in json.dumps(configuration(LARGE))
+    passed_over = BY_THE_CLOCK | (BY_CHANCE_WITH_HOST_LOCAL if with_host_local else set())
+    found = {row["id"]: row for row in report["results"] if row["result"] in ("fail", "warn") and row["id"] not in passed_over}
     for name in sorted(found.keys() - known.keys()):
         print(f"not known: {name} {found[name]['result']}: {found[name]['text']}: {found[name]['evidence']}")
     for name in sorted(known.keys() - found.keys()):
