@@ -119,7 +119,7 @@ AgentConfig read_config(const Value& root) {
   AgentConfig config;
   section.read_required("node", config.node, parse_name);
   section.read_required("router_id", config.speaker.router_id, RouterId::parse);
-  section.read_required("as", config.speaker.as, AsNumber::parse);
+  section.read_required("as", config.speaker.as, parse_speaker_as);
   if (const auto cluster_id = section.get("cluster_id")) {
     RouterId id;
     if (cluster_id->read(id, RouterId::parse)) config.speaker.cluster_id = id;

@@ -49,7 +49,7 @@ constexpr std::array<std::pair<std::string_view, bgp::Md5Rekey>, 2> kRekeys{
 Result<bgp::PeerAs> parse_peer_as(std::string_view text) {
   if (text == "internal") return bgp::PeerAs::internal();
   if (text == "external") return bgp::PeerAs::external();
-  TOWPATH_TRY(const AsNumber as, AsNumber::parse(text));
+  TOWPATH_TRY(const AsNumber as, parse_speaker_as(text));
   return bgp::PeerAs(as);
 }
 
@@ -121,7 +121,7 @@ void read_local_as(const Value& value, const AgentConfig& config, PeerConfig& pe
   Section section(value);
   bgp::LocalAs local;
   const auto as = section.require("as");
-  const bool known = as && as->read(local.as, AsNumber::parse);
+  const bool known = as && as->read(local.as, parse_speaker_as);
   section.read("no_prepend", local.no_prepend, parse_bool);
   section.read("replace_as", local.replace_as, parse_bool);
   section.finish();

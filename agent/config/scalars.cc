@@ -57,4 +57,12 @@ Result<IpAddress> parse_session_address(std::string_view text) {
   return address;
 }
 
+Result<AsNumber> parse_speaker_as(std::string_view text) {
+  TOWPATH_TRY(const AsNumber as, AsNumber::parse(text));
+  if (as == kAsTrans) {
+    return fail(ErrorKind::kInvalid, "is AS_TRANS, which no speaker can be in (RFC 6793 section 9)");
+  }
+  return as;
+}
+
 }  // namespace towpath::agent

@@ -251,6 +251,8 @@ const std::vector<Refused>& refused() {
        "t.yaml:2: router_id: value 'x': 'x' is not a router id (four octets, as in 192.0.2.1)"},
       {"as zero", "node: a\nrouter_id: 1.2.3.4\nas: 0\n",
        "t.yaml:3: as: value '0': AS number 0 must not be used (RFC 7607)"},
+      {"as that stands for others", "node: a\nrouter_id: 1.2.3.4\nas: 23456\n",
+       "t.yaml:3: as: value '23456': is AS_TRANS, which no speaker can be in (RFC 6793 section 9)"},
       {"as too large", "node: a\nrouter_id: 1.2.3.4\nas: 4294967296\n",
        "t.yaml:3: as: value '4294967296': '4294967296' is not an AS number (1 to 4294967295)"},
       {"as a list", "node: a\nrouter_id: 1.2.3.4\nas: [1]\n",
