@@ -5,6 +5,7 @@
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 
@@ -60,7 +61,7 @@ void write_next_hops(MessageWriter& writer, AddressFamily family, const std::vec
 
 std::uint8_t scope_of(const Route& route) {
   if (route.type == RouteType::kLocal) return RT_SCOPE_HOST;
-  const bool on_link = route.type == RouteType::kUnicast &&
+  const bool on_link = route.type == RouteType::kUnicast && route.nexthop_id == 0 &&
                        std::ranges::all_of(route.next_hops, [](const NextHop& hop) { return !hop.via; });
   return on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 }
@@ -247,7 +248,9 @@ std::size_t Batch::write_route(std::uint16_t type, std::uint16_t flags, const Ro
     header.rtm_scope = scope_of(route);
     header.rtm_type = static_cast<unsigned char>(route.type);
   }
-  if (route.next_hops.size() == 1 && route.next_hops.front().onlink) header.rtm_flags = RTNH_F_ONLINK;
+  const bool by_number = route.nexthop_id != 0;
+  if (!by_number && route.next_hops.size() == 1 && route.next_hops.front().onlink)
+    header.rtm_flags = RTNH_F_ONLINK;
   writer.fixed(header);
   if (destination.length() != 0) writer.attribute(RTA_DST, destination.address().octets());
   if (header.rtm_table == RT_TABLE_UNSPEC) writer.number(RTA_TABLE, route.key.table);
@@ -258,7 +261,11 @@ std::size_t Batch::write_route(std::uint16_t type, std::uint16_t flags, const Ro
     writer.number(RTAX_MTU, route.mtu);
     writer.end_nest(metrics);
   }
-  if (!route.next_hops.empty()) write_next_hops(writer, destination.family(), route.next_hops);
+  if (by_number) {
+    writer.number(RTA_NH_ID, route.nexthop_id);
+  } else if (!route.next_hops.empty()) {
+    write_next_hops(writer, destination.family(), route.next_hops);
+  }
   close_request();
   return index;
 }
@@ -273,6 +280,52 @@ std::size_t Batch::replace_route(const Route& route) {
 
 std::size_t Batch::delete_route(const Route& route) {
   return write_route(RTM_DELROUTE, 0, route);
+}
+
+std::size_t Batch::write_next_hop(std::uint16_t flags, const NextHopObject& object) {
+  const std::size_t index = open_request(RTM_NEWNEXTHOP, flags);
+  MessageWriter writer(buffer_);
+  const bool group = !object.members.empty();
+  nhmsg header{};
+  header.nh_protocol = object.protocol;
+  // A next hop without a gateway still has a family: that of the routes that may use it. Here it is IPv4, and
+  // routes to what is on a link are not the agent's.
+  if (!group) header.nh_family = object.hop.via ? af(*object.hop.via) : std::uint8_t{AF_INET};
+  if (!group && object.hop.onlink) header.nh_flags = RTNH_F_ONLINK;
+  writer.fixed(header);
+  writer.number(NHA_ID, object.id);
+  if (group) {
+    std::vector<nexthop_grp> entries;
+    for (const NextHopMember& member : object.members) {
+      nexthop_grp entry{};
+      entry.id = member.id;
+      entry.weight = static_cast<std::uint8_t>(member.weight - 1);
+      entries.push_back(entry);
+    }
+    writer.attribute(NHA_GROUP, std::as_bytes(std::span(entries)));
+  } else {
+    if (object.hop.device) writer.number(NHA_OIF, object.hop.device.value);
+    if (object.hop.via) writer.attribute(NHA_GATEWAY, object.hop.via->octets());
+  }
+  close_request();
+  return index;
+}
+
+std::size_t Batch::add_next_hop(const NextHopObject& object) {
+  return write_next_hop(NLM_F_CREATE | NLM_F_EXCL, object);
+}
+
+std::size_t Batch::replace_next_hop(const NextHopObject& object) {
+  return write_next_hop(NLM_F_CREATE | NLM_F_REPLACE, object);
+}
+
+std::size_t Batch::delete_next_hop(std::uint32_t id) {
+  const std::size_t index = open_request(RTM_DELNEXTHOP, 0);
+  MessageWriter writer(buffer_);
+  writer.fixed(nhmsg{});
+  writer.number(NHA_ID, id);
+  close_request();
+  return index;
 }
 
 std::size_t Batch::get_route(const IpAddress& destination) {

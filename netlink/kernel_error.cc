@@ -9,6 +9,7 @@
 #include "towpath/base/mac_address.h"
 #include "towpath/base/prefix.h"
 #include "towpath/netlink/link.h"
+#include "towpath/netlink/next_hop_object.h"
 #include "towpath/netlink/route.h"
 
 namespace towpath::netlink {
@@ -55,6 +56,11 @@ std::string describe_neighbour(const MessageView& request, std::string_view verb
 std::string describe_route(const MessageView& request, std::string_view verb) {
   const auto route = parse_route(request);
   return fmt::format("{} route {}", verb, route ? format(*route) : std::string("of another kind"));
+}
+
+std::string describe_next_hop(const MessageView& request, std::string_view verb) {
+  const auto object = parse_next_hop(request);
+  return fmt::format("{} next hop {}", verb, object ? format(*object) : std::string("without a number"));
 }
 
 // "set queueing discipline tbf ifindex 3".
@@ -106,6 +112,9 @@ std::string describe_request(const MessageView& request) {
     case RTM_NEWROUTE:
       return describe_route(request, request.header.nlmsg_flags & NLM_F_REPLACE ? "replace" : "add");
     case RTM_DELROUTE: return describe_route(request, "delete");
+    case RTM_NEWNEXTHOP:
+      return describe_next_hop(request, request.header.nlmsg_flags & NLM_F_REPLACE ? "replace" : "add");
+    case RTM_DELNEXTHOP: return describe_next_hop(request, "delete");
     case RTM_NEWQDISC: return describe_traffic_control(request, "set queueing discipline");
     case RTM_GETQDISC: return describe_traffic_control(request, "find queueing discipline");
     case RTM_NEWTFILTER: return describe_traffic_control(request, "add filter");

@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <utility>
@@ -25,12 +27,19 @@ Status attach_filter(int fd, std::uint8_t route_protocol, std::uint32_t ignored_
   // Port 0 is the kernel itself, which removes routes when their interface goes: that must be seen.
   const std::uint32_t ignored = ignored_port != 0 ? ignored_port : 0xFFFFFFFF;
   constexpr std::uint32_t kProtocolAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol);
+  // The number is the first attribute of an object. Its first octet tells whose it is.
+  constexpr std::uint32_t kIdAt = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(nhmsg)) + NLA_HDRLEN +
+                                  (std::endian::native == std::endian::little ? 3 : 0);
   std::array program = {
       sock_filter BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
-      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
-      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 5),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 3, 0),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 2, 0),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWNEXTHOP), 3, 0),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEXTHOP), 2, 7),
       sock_filter BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocolAt),
-      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, route_protocol, 0, 2),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, route_protocol, 2, 4),
+      sock_filter BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kIdAt),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kNextHopIdFirst >> 24, 0, 2),
       sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
       sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(ignored), 0, 1),
       sock_filter BPF_STMT(BPF_RET | BPF_K, 0),
@@ -54,6 +63,12 @@ std::optional<KernelEvent> to_event(const MessageView& message) {
       if (!route) return std::nullopt;
       return RouteEvent{message.header.nlmsg_type == RTM_DELROUTE, std::move(*route)};
     }
+    case RTM_NEWNEXTHOP:
+    case RTM_DELNEXTHOP: {
+      auto object = parse_next_hop(message);
+      if (!object || !is_agent_next_hop(object->id)) return std::nullopt;
+      return NextHopEvent{message.header.nlmsg_type == RTM_DELNEXTHOP, std::move(*object)};
+    }
     default: return std::nullopt;
   }
 }
@@ -63,7 +78,7 @@ std::optional<KernelEvent> to_event(const MessageView& message) {
 Result<KernelMonitor> KernelMonitor::open(std::uint8_t route_protocol, std::uint32_t ignored_port) {
   TOWPATH_TRY(NetlinkSocket socket, NetlinkSocket::open(NETLINK_ROUTE, kReceiveBuffer));
   TOWPATH_TRY_STATUS(attach_filter(socket.fd(), route_protocol, ignored_port));
-  for (const std::uint32_t group : {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE}) {
+  for (const std::uint32_t group : {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP}) {
     TOWPATH_TRY_STATUS(socket.join(group));
   }
   return KernelMonitor(std::move(socket));

@@ -145,6 +145,7 @@ Result<std::vector<Route>> dump_routes(NetlinkSocket& socket, AddressFamily fami
 std::string format(const Route& route) {
   std::string text = fmt::format("{}{}", type_name(route.type), route.key.destination.to_string());
   const bool several = route.next_hops.size() > 1;
+  if (route.nexthop_id != 0) text += fmt::format(" nhid {}", route.nexthop_id);
   for (const NextHop& hop : route.next_hops) {
     if (several) text += " nexthop";
     if (hop.via) text += " via " + hop.via->to_string();

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "towpath/netlink/next_hop_object.h"
+
 namespace towpath::agent {
 namespace {
 
@@ -61,6 +63,9 @@ void Dataplane::on_kernel_event(const netlink::KernelEvent& event) {
     // make next hops reachable.
     if (link->removed || !link->link.up) resync();
     routes_.retry();
+  } else if (const auto* next_hop = std::get_if<netlink::NextHopEvent>(&event)) {
+    // The kernel removes routes with their next hop, IPv4 ones without a word.
+    if (next_hop->removed && netlink::is_agent_next_hop(next_hop->object.id)) resync();
   } else if (const auto* route = std::get_if<netlink::RouteEvent>(&event)) {
     Forwarding forwarding{route->route.type, route->route.next_hops};
     std::ranges::sort(forwarding.next_hops);

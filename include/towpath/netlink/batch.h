@@ -29,6 +29,7 @@
 #include "towpath/netlink/interface_state.h"
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/netlink_socket.h"
+#include "towpath/netlink/next_hop_object.h"
 #include "towpath/netlink/route.h"
 #include "towpath/netlink/shaping.h"
 
@@ -76,8 +77,17 @@ class Batch {
   // Makes the route, or puts it in the place of the one with the same key without a gap. The kernel does not
   // look at the owner: only for keys that are known to be ours, or free.
   std::size_t replace_route(const Route& route);
-  // The route with this key and protocol; next hops in `route` narrow it down further, when there are any.
+  // The route with this key and protocol; next hops or a number of an object in `route` narrow it down
+  // further, when there are any.
   std::size_t delete_route(const Route& route);
+
+  // kExists when the number is taken, whoever owns that object.
+  std::size_t add_next_hop(const NextHopObject& object);
+  // Makes the object, or puts it in the place of the one with this number; routes that refer to it follow.
+  // The kernel does not look at the owner.
+  std::size_t replace_next_hop(const NextHopObject& object);
+  // With the routes that refer to it.
+  std::size_t delete_next_hop(std::uint32_t id);
 
   std::size_t size() const { return starts_.size(); }
   std::size_t bytes() const { return buffer_.size(); }
@@ -94,6 +104,7 @@ class Batch {
  private:
   std::size_t open_request(std::uint16_t type, std::uint16_t flags);
   void close_request();
+  std::size_t write_next_hop(std::uint16_t flags, const NextHopObject& object);
   std::size_t write_route(std::uint16_t type, std::uint16_t flags, const Route& route);
   std::size_t write_address(std::uint16_t type, std::uint16_t flags, IfIndex device,
                             const InterfaceAddress& address);

@@ -1,9 +1,10 @@
-// Tells the agent what others do to interfaces and to its routes, as values.
+// Tells the agent what others do to interfaces, to its routes and to its next-hop objects, as values.
 //
 // Model
-//   A netlink socket in the multicast groups for links and routes. The kernel filters: of route changes only
-//   those with the agent's protocol number, and not those that the agent's own writer makes (its port id). So
-//   a full table written by the agent causes not one event, and neither does a foreign routing daemon. When
+//   A netlink socket in the multicast groups for links, routes and next-hop objects. The kernel filters: of
+//   route changes only those with the agent's protocol number, of objects only those with its numbers, and
+//   neither where the agent's own writer makes the change (its port id). So a full table written by the agent
+//   causes not one event, and neither does a foreign routing daemon. When
 //   the kernel could not queue an event, it says so once; that is an Overflow, and the answer to it is to
 //   read the state again.
 //
@@ -18,6 +19,7 @@
 #include "towpath/base/error.h"
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/netlink_socket.h"
+#include "towpath/netlink/next_hop_object.h"
 #include "towpath/netlink/route.h"
 
 namespace towpath::netlink {
@@ -30,10 +32,14 @@ struct RouteEvent {
   bool removed = false;
   Route route{};
 };
+struct NextHopEvent {
+  bool removed = false;
+  NextHopObject object{};
+};
 // Events were lost: resync.
 struct Overflow {};
 
-using KernelEvent = std::variant<LinkEvent, RouteEvent, Overflow>;
+using KernelEvent = std::variant<LinkEvent, RouteEvent, NextHopEvent, Overflow>;
 
 class KernelMonitor {
  public:

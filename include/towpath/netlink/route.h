@@ -66,8 +66,10 @@ struct Route {
   std::uint8_t protocol = kRouteProtocol;
   std::vector<NextHop> next_hops{};  // empty unless kUnicast
   std::optional<IpAddress> preferred_source{};
-  std::uint32_t mtu = 0;         // 0: that of the device
-  std::uint32_t nexthop_id = 0;  // of a nexthop object; next_hops is what the kernel says it stands for
+  std::uint32_t mtu = 0;  // 0: that of the device
+  // Of a nexthop object. Written, it is all that is said of next hops; read, next_hops is what the kernel
+  // says that it stands for (nothing on hosts that switched net.ipv4.nexthop_compat_mode off).
+  std::uint32_t nexthop_id = 0;
   friend bool operator==(const Route&, const Route&) = default;
 };
 

@@ -24,6 +24,9 @@ std::string format(const KernelEvent& event) {
   if (const auto* route = std::get_if<RouteEvent>(&event)) {
     return fmt::format("{} {}", route->removed ? "route gone" : "route", format(route->route));
   }
+  if (const auto* next_hop = std::get_if<NextHopEvent>(&event)) {
+    return fmt::format("{} {}", next_hop->removed ? "next hop gone" : "next hop", format(next_hop->object));
+  }
   return "overflow";
 }
 
@@ -65,6 +68,35 @@ TEST_F(KernelMonitorTest, RoutesOfOursThatOthersChangeAndNoOther) {
   theirs.delete_route(blackhole(1));
   ASSERT_TRUE(theirs.execute());
   EXPECT_THAT(events(*monitor), ::testing::ElementsAre("route gone blackhole 10.0.0.1/32 metric 32"));
+}
+
+TEST_F(KernelMonitorTest, NextHopObjectsOfOursThatOthersChangeAndNoOther) {
+  const IfIndex device = make_interface("up0");
+  const auto object = [&](std::uint32_t id, const char* via) {
+    return NextHopObject{.id = id, .hop = {.via = *IpAddress::parse(via), .device = device, .onlink = true}};
+  };
+  auto monitor = KernelMonitor::open(kRouteProtocol, *socket_->port_id());
+  ASSERT_TRUE(monitor) << monitor.error().message;
+  Batch ours(*socket_);
+  ours.add_next_hop(object(kNextHopIdFirst, "192.0.2.2"));
+  ours.add_next_hop(object(kNextHopIdLast, "2001:db8::2"));
+  ASSERT_TRUE(ours.execute());
+  auto other = NetlinkSocket::open();
+  ASSERT_TRUE(other);
+  Batch theirs(*other);
+  theirs.add_next_hop(object(7, "192.0.2.7"));
+  theirs.add_next_hop(object(kNextHopIdLast + 1, "192.0.2.7"));
+  theirs.replace_next_hop(object(kNextHopIdFirst, "192.0.2.3"));
+  theirs.delete_next_hop(kNextHopIdLast);
+  theirs.delete_next_hop(7);
+  ASSERT_TRUE(theirs.execute());
+  const auto seen = events(*monitor);
+  EXPECT_THAT(
+      seen,
+      ::testing::IsSupersetOf(
+          {fmt::format("next hop {} via 192.0.2.3 ifindex {} onlink", kNextHopIdFirst, device.value),
+           fmt::format("next hop gone {} via 2001:db8::2 ifindex {} onlink", kNextHopIdLast, device.value)}));
+  EXPECT_EQ(std::ranges::count_if(seen, [](const auto& text) { return text.starts_with("next hop"); }), 2);
 }
 
 TEST_F(KernelMonitorTest, LostEventsAreOneOverflow) {

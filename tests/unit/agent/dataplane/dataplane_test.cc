@@ -105,6 +105,19 @@ TEST_F(DataplaneTest, InterfaceThatGoesDownMeansReadingTheKernel) {
   EXPECT_EQ(kernel->dump_text(), "10.0.0.1/32 metric 32 proto 84: via 192.0.2.1\n");
 }
 
+TEST_F(DataplaneTest, NextHopObjectThatSomeoneRemovedMeansReadingTheKernel) {
+  start();
+  dataplane->routes().want(host(1), via("192.0.2.1"));
+  dataplane->apply();
+  ASSERT_TRUE(run_until_in_sync());
+  kernel->remove("10.0.0.1/32", 32);
+  dataplane->on_kernel_event(netlink::NextHopEvent{true, {.id = 7}});
+  EXPECT_TRUE(dataplane->routes().in_sync()) << "an object of somebody else";
+  dataplane->on_kernel_event(netlink::NextHopEvent{true, {.id = netlink::kNextHopIdFirst}});
+  ASSERT_TRUE(loop.run_until([this] { return dataplane->routes().counters().added == 2; }));
+  EXPECT_EQ(kernel->dump_text(), "10.0.0.1/32 metric 32 proto 84: via 192.0.2.1\n");
+}
+
 TEST_F(DataplaneTest, RouteThatSomeoneRemovedComesBack) {
   start();
   dataplane->routes().want(host(1), via("192.0.2.1"));
