@@ -48,6 +48,11 @@ std::string duration(const json& row, const char* key) {
   return fmt::format("{}d{:02}h", seconds / 86400, seconds / 3600 % 24);
 }
 
+std::string rested(const json& row) {
+  const std::string time = duration(row, "rested_seconds");
+  return time.empty() ? "not used" : time;
+}
+
 // A cell that shows one key as it is.
 #define TOWPATH_CELL(key) [](const json& row) { return text(row, key); }
 
@@ -159,7 +164,23 @@ Columns block_columns() {
           {"STATE", TOWPATH_CELL("state"), false, 0, 2},
           {"SIZE", TOWPATH_CELL("size"), true},
           {"USED", TOWPATH_CELL("used"), true},
+          {"PENDING", TOWPATH_CELL("pending"), true, 0, 3},
+          {"RESTING", TOWPATH_CELL("resting"), true, 0, 4},
           {"FREE", TOWPATH_CELL("free"), true}};
+}
+
+Columns resting_columns() {
+  return {{"ADDRESS", TOWPATH_CELL("address")},
+          {"BLOCK", TOWPATH_CELL("block"), false, 0, 2},
+          {"RESTED", rested, true}};
+}
+
+Columns finding_columns() {
+  return {{"KIND", TOWPATH_CELL("kind")},
+          {"ADDRESS", TOWPATH_CELL("address")},
+          {"CONTAINER", short_id},
+          {"IFNAME", TOWPATH_CELL("ifname"), false, 0, 2},
+          {"REASON", TOWPATH_CELL("reason"), false, 24}};
 }
 
 Columns allocation_columns() {

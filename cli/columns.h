@@ -12,6 +12,8 @@ Columns bfd_columns();
 Columns endpoint_columns();
 Columns block_columns();
 Columns allocation_columns();
+Columns resting_columns();
+Columns finding_columns();
 Columns version_columns();
 // A status row is printed as a list, one key a line.
 std::string status_text(std::string_view json_row);

@@ -3,15 +3,10 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
-#include "towpath/ipam/allocation.h"
-#include "towpath/ipam/block.h"
 #include "towpath/ipam/endpoint_record.h"
 #include "towpath/ipam/state_store.h"
 
 namespace towpath::cli {
-namespace {
 
 using nlohmann::json;
 
@@ -20,7 +15,6 @@ std::string to_line(const json& row) {
   return row.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-// RFC 3339, UTC.
 std::string format_time(WallTime time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
 }
@@ -35,6 +29,8 @@ Result<ipam::StateStore> open_store(const std::string& state_dir) {
           "must name another directory",
           state_dir));
 }
+
+namespace {
 
 json endpoint_row(const ipam::EndpointRecord& record) {
   json addresses = json::array();
@@ -53,12 +49,6 @@ json endpoint_row(const ipam::EndpointRecord& record) {
           {"pod", record.pod}};
 }
 
-json allocation_row(const ipam::Allocation& allocation) {
-  return {{"address", allocation.address.to_string()}, {"container_id", allocation.attachment.container_id},
-          {"ifname", allocation.attachment.ifname},    {"network", allocation.network},
-          {"state", format(allocation.state)},         {"since", format_time(allocation.since)}};
-}
-
 }  // namespace
 
 Status print_endpoints(const std::string& state_dir, Output& output) {
@@ -66,40 +56,6 @@ Status print_endpoints(const std::string& state_dir, Output& output) {
   TOWPATH_TRY(const auto records, store.endpoints());
   for (const auto& record : records) {
     if (!output.row(to_line(endpoint_row(record)))) return {};
-  }
-  return {};
-}
-
-Status print_blocks(const std::string& state_dir, bool with_allocations, Output& output) {
-  TOWPATH_TRY(const auto store, open_store(state_dir));
-  TOWPATH_TRY(const auto blocks, store.blocks());
-  std::vector<ipam::Allocation> allocations;
-  if (with_allocations) {
-    TOWPATH_TRY(allocations, store.allocations());
-  }
-  for (const auto& block : blocks) {
-    json row{{"block", block.prefix.to_string()},
-             {"family", format(block.prefix.family())},
-             {"state", format(block.state)},
-             {"size", block.size()},
-             {"used", block.used},
-             {"free", block.free()}};
-    if (with_allocations) {
-      json& list = row["allocations"] = json::array();
-      for (const auto& allocation : allocations) {
-        if (allocation.block == block.prefix) list.push_back(allocation_row(allocation));
-      }
-    }
-    if (!output.row(to_line(row))) return {};
-  }
-  return {};
-}
-
-Status print_allocations(const std::string& state_dir, Output& output) {
-  TOWPATH_TRY(const auto store, open_store(state_dir));
-  TOWPATH_TRY(const auto allocations, store.allocations());
-  for (const auto& allocation : allocations) {
-    if (!output.row(to_line(allocation_row(allocation)))) return {};
   }
   return {};
 }

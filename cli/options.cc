@@ -12,8 +12,8 @@ namespace towpath::cli {
 namespace {
 
 constexpr const char* kFooter = R"(
-Exit codes: 0 all is well, 1 an error, 2 a wrong command line, 3 the agent is not reachable.
-endpoints and ipam read the state of this host and need no agent.)";
+Exit codes: 0 all is well, 1 an error, or a finding of ipam check, 2 a wrong command line, 3 the agent is not reachable.
+endpoints and ipam read the state of this host, and need no agent.)";
 
 constexpr const char* kRoutesFooter = R"(
 Flags: * best path, S stale (kept while its peer restarts), F filtered by the import rules.
@@ -21,6 +21,11 @@ Examples: towpathctl routes 10.64.0.0/16            what lies inside this prefix
           towpathctl routes 10.64.1.7               which routes lead to this address
           towpathctl routes adj-rib-in --peer host-b
           towpathctl routes diff                    where the kernel is not as wanted)";
+
+constexpr const char* kIpamFooter = R"(
+Examples: towpathctl ipam                            the blocks of this host and their use
+          towpathctl ipam show -v --block 10.64.1.0/26
+          towpathctl ipam check                      exit code 0 if all is as it should be, 1 if not)";
 
 std::string table_words() {
   std::string out;
@@ -48,6 +53,48 @@ void take_route_word(const std::string& word, control::RouteQuery& query, bool& 
   } else {
     throw CLI::ValidationError(
         fmt::format("'{}' is no table ({}), no prefix and no address", word, table_words()));
+  }
+}
+
+// A block, or an address of it.
+std::string take_block(const std::string& word, std::optional<Prefix>& block) {
+  if (const auto address = IpAddress::parse(word)) {
+    block = Prefix::host(*address);
+    return "";
+  }
+  const auto prefix = Prefix::parse(word);
+  if (!prefix) return prefix.error().message;
+  block = *prefix;
+  return "";
+}
+
+// `ipam` alone is `ipam show`, so both have its options.
+void add_view_options(CLI::App& command, IpamView& view) {
+  command.add_flag("-v,--allocations", view.allocations, "each address, and who has it");
+  command.add_flag("--resting", view.resting,
+                   "each address that waits for its turn, and for how long it has");
+  command
+      .add_option_function<std::string>(
+          "--block",
+          [&view](const std::string& word) {
+            if (const std::string error = take_block(word, view.block); !error.empty())
+              throw CLI::ValidationError("--block", error);
+          },
+          "only what lies in this prefix, or in the block of this address")
+      ->type_name("PREFIX|ADDRESS");
+  command.add_option("--container", view.container, "only addresses of containers whose id begins so")
+      ->type_name("ID");
+}
+
+// An option of `ipam` is of `ipam show` and of no other of its commands.
+void refuse_misplaced(const CLI::App& ipam, const CLI::App& show) {
+  for (const CLI::App* command : ipam.get_subcommands()) {
+    if (command == &show) continue;
+    for (const CLI::Option* option : ipam.get_options()) {
+      if (option->count() > 0) {
+        throw CLI::ValidationError(fmt::format("{}: an option of 'ipam show'", option->get_name()));
+      }
+    }
   }
 }
 
@@ -87,7 +134,14 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   const CLI::App* version = app.add_subcommand("version", "version of this program and of the agent");
   const CLI::App* endpoints = app.add_subcommand("endpoints", "containers that are attached on this host");
   CLI::App* ipam = app.add_subcommand("ipam", "address blocks of this host and their use");
-  ipam->add_flag("-v,--allocations", options.allocations, "each address, and who has it");
+  ipam->footer(kIpamFooter);
+  ipam->require_subcommand(0, 1);
+  add_view_options(*ipam, options.ipam);
+  CLI::App* ipam_show =
+      ipam->add_subcommand("show", "blocks, their use, and who has which address (the default)");
+  add_view_options(*ipam_show, options.ipam);
+  const CLI::App* ipam_check =
+      ipam->add_subcommand("check", "compares the state of this host with its kernel and its containers");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
 
   try {
@@ -95,15 +149,16 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
     if (app.get_subcommands().empty()) throw CLI::ValidationError("a subcommand is missing");
     bool has_table = false;
     for (const std::string& word : words) take_route_word(word, options.routes, has_table);
+    refuse_misplaced(*ipam, *ipam_show);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
   options.format = format == "json" ? Format::kJson : Format::kTable;
   if (peer_option->count() > 0) options.routes.peer = peer;
   const std::pair<const CLI::App*, Action> actions[] = {
-      {routes, Action::kRoutes}, {peers, Action::kPeers},     {bfd, Action::kBfd},
-      {status, Action::kStatus}, {version, Action::kVersion}, {endpoints, Action::kEndpoints},
-      {ipam, Action::kIpam}};
+      {routes, Action::kRoutes}, {peers, Action::kPeers},         {bfd, Action::kBfd},
+      {status, Action::kStatus}, {version, Action::kVersion},     {endpoints, Action::kEndpoints},
+      {ipam, Action::kIpamShow}, {ipam_check, Action::kIpamCheck}};
   for (const auto& [command, action] : actions) {
     if (command->parsed()) options.action = action;
   }

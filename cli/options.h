@@ -6,11 +6,22 @@
 #include <variant>
 
 #include "cli/output.h"
+#include "towpath/base/prefix.h"
 #include "towpath/control/protocol.h"
 
 namespace towpath::cli {
 
-enum class Action { kRoutes, kPeers, kBfd, kStatus, kVersion, kEndpoints, kIpam };
+enum class Action { kRoutes, kPeers, kBfd, kStatus, kVersion, kEndpoints, kIpamShow, kIpamCheck };
+
+// What `ipam` shows.
+struct IpamView {
+  bool allocations = false;       // each address, and who has it
+  bool resting = false;           // each address that rests
+  std::optional<Prefix> block{};  // only blocks with addresses of this prefix
+  std::string container{};        // only allocations of containers whose id begins so
+
+  bool is_of_allocations() const { return allocations || !container.empty(); }
+};
 
 struct Options {
   Action action = Action::kVersion;
@@ -18,7 +29,7 @@ struct Options {
   std::string state_dir;
   Format format = Format::kTable;
   control::RouteQuery routes{};  // of kRoutes
-  bool allocations = false;      // of kIpam
+  IpamView ipam{};               // of kIpamShow
 };
 
 // Either what to do, or the exit code after the help or the complaint has been printed.

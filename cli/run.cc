@@ -8,6 +8,8 @@
 #include "cli/columns.h"
 #include "cli/control_client.h"
 #include "cli/exit_code.h"
+#include "cli/ipam_check.h"
+#include "cli/ipam_show.h"
 #include "cli/local_rows.h"
 #include "cli/table_output.h"
 
@@ -39,9 +41,11 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
     case Action::kBfd: return table(bfd_columns(), "No peer is watched by BFD.");
     case Action::kVersion: return table(version_columns(), "");
     case Action::kEndpoints: return table(endpoint_columns(), "No containers are attached on this host.");
-    case Action::kIpam:
-      return options.allocations ? table(allocation_columns(), "No addresses are in use.")
-                                 : table(block_columns(), "This host has no blocks.");
+    case Action::kIpamShow:
+      if (options.ipam.resting) return table(resting_columns(), "No addresses rest.");
+      return options.ipam.is_of_allocations() ? table(allocation_columns(), "No addresses are in use.")
+                                              : table(block_columns(), "This host has no blocks.");
+    case Action::kIpamCheck: return table(finding_columns(), "All is as it should be.");
     case Action::kStatus: break;
   }
   return std::make_unique<ListOutput>(out);
@@ -58,19 +62,22 @@ Status print_versions(const Options& options, Output& output) {
   return ask_agent(options, {control::Command::kVersion, {}}, output);
 }
 
-Status print_rows(const Options& options, Output& output) {
+// True: all is well, also with what the command was to look at.
+Result<bool> print_rows(const Options& options, Output& output) {
+  const auto well = [](Status status) -> Result<bool> {
+    if (!status) return std::unexpected(std::move(status).error());
+    return true;
+  };
   switch (options.action) {
-    case Action::kRoutes: return ask_agent(options, {control::Command::kRoutes, options.routes}, output);
-    case Action::kPeers: return ask_agent(options, {control::Command::kPeers, {}}, output);
-    case Action::kBfd: return ask_agent(options, {control::Command::kBfd, {}}, output);
-    case Action::kStatus: return ask_agent(options, {control::Command::kStatus, {}}, output);
-    case Action::kVersion: return print_versions(options, output);
-    case Action::kEndpoints: return print_endpoints(options.state_dir, output);
-    case Action::kIpam:
-      // A table shows one kind of row; JSON nests.
-      return options.allocations && options.format == Format::kTable
-                 ? print_allocations(options.state_dir, output)
-                 : print_blocks(options.state_dir, options.allocations, output);
+    case Action::kRoutes:
+      return well(ask_agent(options, {control::Command::kRoutes, options.routes}, output));
+    case Action::kPeers: return well(ask_agent(options, {control::Command::kPeers, {}}, output));
+    case Action::kBfd: return well(ask_agent(options, {control::Command::kBfd, {}}, output));
+    case Action::kStatus: return well(ask_agent(options, {control::Command::kStatus, {}}, output));
+    case Action::kVersion: return well(print_versions(options, output));
+    case Action::kEndpoints: return well(print_endpoints(options.state_dir, output));
+    case Action::kIpamShow: return well(print_ipam(options.state_dir, options.ipam, options.format, output));
+    case Action::kIpamCheck: return print_check(options.state_dir, output);
   }
   return fail(ErrorKind::kUnsupported, "no such command");
 }
@@ -84,16 +91,17 @@ bool reader_left(std::FILE* out) {
 int run(const Options& options, std::FILE* out, std::FILE* err) {
   const auto output = make_output(options, out);
   errno = 0;
-  const Status status = print_rows(options, *output);
+  const Result<bool> status = print_rows(options, *output);
   // The version of this program is an answer of its own: it stands also when there is no agent.
   if (status || options.action == Action::kVersion) output->end();
   if (std::ferror(out) == 0) std::fflush(out);
-  if (reader_left(out)) return kExitOk;  // "| head" has seen enough
+  const bool has_findings = status && !*status;
+  if (reader_left(out)) return has_findings ? kExitFindings : kExitOk;  // "| head" has seen enough
   if (std::ferror(out) != 0) {
     fmt::print(err, "towpathctl: {}\n", Error::from_errno(errno, "write").message);
     return kExitError;
   }
-  if (status) return kExitOk;
+  if (status) return has_findings ? kExitFindings : kExitOk;
   fmt::print(err, "towpathctl: {}\n", status.error().message);
   return status.error().kind == ErrorKind::kUnavailable ? kExitNoAgent : kExitError;
 }

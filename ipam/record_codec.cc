@@ -186,12 +186,17 @@ Result<Bytes> endpoint_key(const AttachmentId& attachment) {
 }
 
 Result<Prefix> decode_block_key(std::span<const std::byte> key) {
+  if (key.size() != kPrefixedKeySize || key[0] != kBlockKind) return corrupt("the key of a block");
+  return decode_block_of_index(key);
+}
+
+Result<Prefix> decode_block_of_index(std::span<const std::byte> key) {
   ByteReader in(key);
-  const bool kind = in.u8() == std::to_integer<std::uint8_t>(kBlockKind);
+  in.u8();
   const std::uint8_t family = in.u8();
   const auto octets = in.take(16);
   const std::uint8_t length = in.u8();
-  if (!kind || !in.ok() || !in.at_end() || (family != 4 && family != 6)) return corrupt("the key of a block");
+  if (!in.ok() || (family != 4 && family != 6)) return corrupt("the key of a block");
   TOWPATH_TRY(const IpAddress address, IpAddress::from_bytes(octets.first(family == 4 ? 4 : 16)));
   auto prefix = Prefix::make(address, length);
   if (!prefix || prefix->address() != address) return corrupt("the key of a block");

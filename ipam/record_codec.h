@@ -56,6 +56,8 @@ inline constexpr std::byte kRestingKind{'R'};
 inline constexpr std::byte kEndpointKind{'E'};
 
 Result<Prefix> decode_block_key(std::span<const std::byte> key);
+// The block to which the key of a chunk or of a resting address belongs.
+Result<Prefix> decode_block_of_index(std::span<const std::byte> key);
 // `key` begins with resting_keys() of its block.
 Result<Resting> decode_resting_key(std::span<const std::byte> key);
 Result<std::uint64_t> decode_chunk_index(std::span<const std::byte> key);

@@ -30,7 +30,7 @@ TABLE = {
     "agent": ({"base", "netlink", "ipam", "bgp", "bfd", "policy", "store", "agent", "control"},
               {"fmt/", "boost/", "yaml-cpp/", "spdlog/", "systemd/", "nlohmann/"}),
     "plugins": ({"base", "netlink", "ipam", "plugins", "control"}, {"fmt/", "nlohmann/"}),
-    "cli": ({"base", "ipam", "cli", "control"}, {"fmt/", "nlohmann/", "CLI/"}),
+    "cli": ({"base", "netlink", "ipam", "cli", "control"}, {"fmt/", "nlohmann/", "CLI/"}),
     "conformance": ({"base", "conformance"}, {"fmt/", "nlohmann/", "CLI/"}),
 }
 # The values that all BGP folders speak; unlike the rest of include/towpath/bgp they lie below bgp/wire.

@@ -44,6 +44,7 @@
 #include "towpath/ipam/attachment_id.h"
 #include "towpath/ipam/block.h"
 #include "towpath/ipam/endpoint_record.h"
+#include "towpath/ipam/store_snapshot.h"
 
 namespace towpath::ipam {
 
@@ -105,6 +106,8 @@ class StateStore {
   Result<std::vector<Allocation>> allocations() const;
   // Ordered by prefix.
   Result<std::vector<Block>> blocks() const;
+  // All of it. The records are those of the store, also if they are of an earlier boot.
+  Result<StoreSnapshot> snapshot() const;
   // Whether reserve() would find an address for each family; errors as there. What is asked by name does not
   // count.
   Status can_allocate(const AddressChoice& choice) const;

@@ -56,13 +56,13 @@ TEST(Options, EveryCommandIsKnown) {
   const std::pair<const char*, Action> commands[] = {
       {"routes", Action::kRoutes}, {"peers", Action::kPeers},     {"bfd", Action::kBfd},
       {"status", Action::kStatus}, {"version", Action::kVersion}, {"endpoints", Action::kEndpoints},
-      {"ipam", Action::kIpam}};
+      {"ipam", Action::kIpamShow}};
   for (const auto& [word, action] : commands) {
     const auto parsed = parse({word});
     EXPECT_EQ(std::get<Options>(parsed).action, action) << word;
   }
-  EXPECT_TRUE(std::get<Options>(parse({"ipam", "-v"})).allocations);
-  EXPECT_TRUE(std::get<Options>(parse({"ipam", "--allocations"})).allocations);
+  EXPECT_TRUE(std::get<Options>(parse({"ipam", "-v"})).ipam.allocations);
+  EXPECT_TRUE(std::get<Options>(parse({"ipam", "--allocations"})).ipam.allocations);
 }
 
 TEST(Options, WrongCommandLinesEndWithTheirOwnCodeAndOneReason) {
@@ -99,6 +99,45 @@ TEST(Options, HelpAndVersionAreNoErrors) {
     EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("towpathctl"));
     ASSERT_TRUE(std::holds_alternative<int>(parsed));
     EXPECT_EQ(std::get<int>(parsed), kExitOk);
+  }
+}
+
+TEST(Options, IpamAloneIsIpamShow) {
+  for (const auto& words : std::vector<std::vector<const char*>>{
+           {"ipam", "-v", "--resting", "--block", "10.64.1.0/26", "--container", "abc"},
+           {"ipam", "show", "--container", "abc", "--block", "10.64.1.0/26", "--resting", "-v"},
+           {"ipam", "-v", "--resting", "show", "--container", "abc", "--block", "10.64.1.0/26"}}) {
+    const auto parsed = parse(words);
+    const auto& options = std::get<Options>(parsed);
+    EXPECT_EQ(options.action, Action::kIpamShow);
+    EXPECT_TRUE(options.ipam.allocations);
+    EXPECT_TRUE(options.ipam.resting);
+    EXPECT_EQ(options.ipam.block, *Prefix::parse("10.64.1.0/26"));
+    EXPECT_EQ(options.ipam.container, "abc");
+  }
+  const auto address = parse({"ipam", "--block", "fd00::7"});
+  EXPECT_EQ(std::get<Options>(address).ipam.block, *Prefix::parse("fd00::7/128"));
+}
+
+TEST(Options, IpamCheck) {
+  const auto parsed = parse({"ipam", "check", "-o", "json", "--state-dir", "/d"});
+  EXPECT_EQ(std::get<Options>(parsed).action, Action::kIpamCheck);
+  EXPECT_EQ(std::get<Options>(parsed).state_dir, "/d");
+}
+
+TEST(Options, WrongWordsForIpam) {
+  for (const auto& words : std::vector<std::vector<const char*>>{{"ipam", "chekc"},
+                                                                 {"ipam", "--block", "10.64.1.0/33"},
+                                                                 {"ipam", "--block", "10.64.1.1/26"},
+                                                                 {"ipam", "check", "-v"},
+                                                                 {"ipam", "check", "--container", "a"},
+                                                                 {"ipam", "--container", "a", "check"}}) {
+    testing::internal::CaptureStderr();
+    const auto parsed = parse(words);
+    const std::string complaint = testing::internal::GetCapturedStderr();
+    ASSERT_TRUE(std::holds_alternative<int>(parsed)) << words[1];
+    EXPECT_EQ(std::get<int>(parsed), kExitUsage);
+    EXPECT_NE(complaint, "");
   }
 }
 

@@ -1,0 +1,132 @@
+"""towpathctl ipam on a host with real containers and no agent: what was broken is found, and nothing else is."""
+
+import json
+import subprocess
+import threading
+import unittest
+
+from lab import NETNS_DIR, Container, Lab, ip_batch, run, wait_until
+
+
+class IpamTools(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.host = self.lab.add_host("host-a")
+        self.host.network.conflist["plugins"][0]["ipam"]["blocks"] = self.host.blocks
+
+    def ipam(self, *words):
+        """(exit code, rows, standard error)"""
+        done = subprocess.run(
+            ["nsenter", f"--net={NETNS_DIR / self.host.netns}", self.lab.bin / "towpathctl", "--state-dir", self.host.state,
+             "-o", "json", "ipam", *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return done.returncode, json.loads(done.stdout) if done.stdout.strip().endswith("]") else None, done.stderr
+
+    def findings(self):
+        """{(kind, address, container): reason}, and the exit code must fit."""
+        code, rows, error = self.ipam("check")
+        self.assertEqual(error, "")
+        self.assertEqual(code, 1 if rows else 0)
+        return {(row["kind"], row["address"], row["container_id"]): row["reason"] for row in rows}
+
+    def device(self, container):
+        return next(row["host_ifname"] for row in self.host.ctl("endpoints") if row["container_id"] == container.id)
+
+    def lose(self, container):
+        """The sandbox ends, and nobody calls DEL."""
+        device = self.device(container)
+        self.lab._del_netns(container.netns)
+        wait_until(lambda: device not in run("ip", "-n", self.host.netns, "-br", "link"), what=f"{device} goes away")
+
+    def test_show(self):
+        one, other = self.host.add_container("c1"), self.host.add_container("c2")
+        self.host.del_container(other)
+        self.assertEqual(self.ipam(), self.ipam("show"))
+        code, rows, _ = self.ipam("show", "-v", "--resting", "--block", one.ipv4)
+        self.assertEqual(code, 0)
+        self.assertEqual([(row["block"], row["used"], row["pending"], row["resting"]) for row in rows], [(self.host.blocks[0], 1, 0, 1)])
+        self.assertEqual([(row["address"], row["container_id"]) for row in rows[0]["allocations"]], [(one.ipv4, one.id)])
+        self.assertEqual([row["address"] for row in rows[0]["resting_addresses"]], [other.ipv4])
+        _, rows, _ = self.ipam("--container", one.id)
+        self.assertEqual([row["allocations"][0]["address"] for row in rows], [one.ipv4, one.ipv6])
+
+    def test_what_is_broken_is_found(self):
+        one, other = self.host.add_container("c1"), self.host.add_container("c2")
+        lost = self.host.add_container("c3")
+        self.assertEqual(self.findings(), {})
+        device, other_device = self.device(one), self.device(other)
+        ip_batch(self.host.netns, f"route del {one.ipv4}/32 dev {device}", "route add 10.64.1.40/32 dev " + device,
+                 f"address add {other.ipv6}/128 dev eth0 nodad")
+        ip_batch(other.netns, f"address del {other.ipv4}/32 dev eth0")
+        self.lose(lost)
+        self.assertEqual(self.findings(), {
+            ("sandbox-gone", lost.ipv4, lost.id): f"its sandbox {lost.path} is gone",
+            ("sandbox-gone", lost.ipv6, lost.id): f"its sandbox {lost.path} is gone",
+            ("no-route", one.ipv4, one.id): f"no route leads to it over {device}",
+            ("no-route", other.ipv6, other.id): f"a route over eth0 comes before that over {other_device}",
+            ("not-in-sandbox", other.ipv4, other.id): f"the interface eth0 in {other.path} does not have it",
+            ("no-allocation", "10.64.1.40", one.id): f"a route leads to it over {device}, but nobody has it",
+            ("double-use", other.ipv6, other.id): "the host itself has it on eth0",
+        })
+        table = self.host.run(self.lab.bin / "towpathctl", "--state-dir", self.host.state, "ipam", "check", check=False)
+        self.assertEqual(len(table.splitlines()), 1 + 7)
+        # Put right by hand, and by the DEL that comes after all.
+        ip_batch(self.host.netns, f"route add {one.ipv4}/32 dev {device}", "route del 10.64.1.40/32 dev " + device,
+                 f"address del {other.ipv6}/128 dev eth0")
+        ip_batch(other.netns, f"address add {other.ipv4}/32 dev eth0")
+        self.host.network.delete(lost.id, "")
+        self.assertEqual(self.findings(), {})
+
+    def test_an_interface_without_a_record(self):
+        one = self.host.add_container("c1")
+        device = self.device(one)
+        self.host.add_container("c2")
+        self.host.network.delete(one.id, one.path)
+        ip_batch(self.host.netns, f"link add {device} type veth peer name eth0 netns {one.netns}", f"link set {device} alias {one.id}/eth0")
+        self.assertEqual(self.findings(), {("no-allocation", "", one.id): f"its interface {device} is there, and no record"})
+
+    def test_with_another_main_plugin_the_processes_count(self):
+        self.host.network.conflist["plugins"] = [{
+            "type": "bridge", "bridge": "br0", "stateDir": str(self.host.state),
+            "ipam": {"type": "towpath-ipam", "blocks": self.host.blocks}}]
+        self.host.network.version = "1.0.0"
+        one = self.host.add_container("c1")
+        self.assertEqual(self.findings(), {})
+        process = one.start(["sleep", "1000"])
+        # nsenter has become sleep when it is in the namespace.
+        wait_until(lambda: "sleep" in run("ip", "netns", "pids", one.netns) or str(process.pid) in run("ip", "netns", "pids", one.netns).split())
+        self.lab._del_netns(one.netns)
+        self.assertEqual(self.findings(), {}, "the path is gone, and the container lives")
+        process.stop()
+        self.assertEqual(set(self.findings()), {("sandbox-gone", one.ipv4, one.id), ("sandbox-gone", one.ipv6, one.id)})
+
+    def test_what_is_under_way_is_no_finding(self):
+        containers = [Container(self.host, f"c{number}") for number in range(4)]
+        self.host.add_container("stays")
+        end = threading.Event()
+
+        def work(container):
+            while not end.is_set():
+                self.host.network.add(container.id, container.path)
+                self.host.network.delete(container.id, container.path)
+
+        threads = [threading.Thread(target=work, args=(container,)) for container in containers]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(8):
+                self.assertEqual(self.findings(), {})
+        finally:
+            end.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(self.findings(), {})
+
+    def test_a_store_that_is_not_there(self):
+        code, rows, error = self.ipam("check")
+        self.assertEqual((code, rows), (1, None))
+        self.assertIn("no state store in", error)
+
+
+if __name__ == "__main__":
+    unittest.main()
