@@ -175,6 +175,13 @@ Columns resting_columns() {
           {"RESTED", rested, true}};
 }
 
+Columns released_columns() {
+  return {{"RELEASED", TOWPATH_CELL("address")},
+          {"CONTAINER", short_id},
+          {"IFNAME", TOWPATH_CELL("ifname")},
+          {"NETWORK", TOWPATH_CELL("network"), false, 8, 3}};
+}
+
 Columns finding_columns() {
   return {{"KIND", TOWPATH_CELL("kind")},
           {"ADDRESS", TOWPATH_CELL("address")},

@@ -13,6 +13,7 @@ Columns endpoint_columns();
 Columns block_columns();
 Columns allocation_columns();
 Columns resting_columns();
+Columns released_columns();
 Columns finding_columns();
 Columns version_columns();
 // A status row is printed as a list, one key a line.

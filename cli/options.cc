@@ -86,6 +86,24 @@ void add_view_options(CLI::App& command, IpamView& view) {
       ->type_name("ID");
 }
 
+CLI::App* add_release(CLI::App& ipam, IpamRelease& release) {
+  CLI::App* command =
+      ipam.add_subcommand("release", "gives back an address, and with it all of its container's interface");
+  command
+      ->add_option_function<std::string>(
+          "ADDRESS",
+          [&release](const std::string& word) {
+            const auto address = IpAddress::parse(word);
+            if (!address) throw CLI::ValidationError("ADDRESS", address.error().message);
+            release.address = *address;
+          },
+          "the address")
+      ->required();
+  command->add_option("--container", release.container, "only if it is this container's")->type_name("ID");
+  command->add_flag("--force", release.force, "also if its sandbox is alive, which is then cut off");
+  return command;
+}
+
 // An option of `ipam` is of `ipam show` and of no other of its commands.
 void refuse_misplaced(const CLI::App& ipam, const CLI::App& show) {
   for (const CLI::App* command : ipam.get_subcommands()) {
@@ -143,6 +161,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   const CLI::App* ipam_check =
       ipam->add_subcommand("check", "compares the state of this host with its kernel and its containers");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
+  const CLI::App* ipam_release = add_release(*ipam, options.release);
 
   try {
     app.parse(argc, argv);
@@ -156,9 +175,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   options.format = format == "json" ? Format::kJson : Format::kTable;
   if (peer_option->count() > 0) options.routes.peer = peer;
   const std::pair<const CLI::App*, Action> actions[] = {
-      {routes, Action::kRoutes}, {peers, Action::kPeers},         {bfd, Action::kBfd},
-      {status, Action::kStatus}, {version, Action::kVersion},     {endpoints, Action::kEndpoints},
-      {ipam, Action::kIpamShow}, {ipam_check, Action::kIpamCheck}};
+      {routes, Action::kRoutes}, {peers, Action::kPeers},          {bfd, Action::kBfd},
+      {status, Action::kStatus}, {version, Action::kVersion},      {endpoints, Action::kEndpoints},
+      {ipam, Action::kIpamShow}, {ipam_check, Action::kIpamCheck}, {ipam_release, Action::kIpamRelease}};
   for (const auto& [command, action] : actions) {
     if (command->parsed()) options.action = action;
   }

@@ -6,12 +6,23 @@
 #include <variant>
 
 #include "cli/output.h"
+#include "towpath/base/address.h"
 #include "towpath/base/prefix.h"
 #include "towpath/control/protocol.h"
 
 namespace towpath::cli {
 
-enum class Action { kRoutes, kPeers, kBfd, kStatus, kVersion, kEndpoints, kIpamShow, kIpamCheck };
+enum class Action {
+  kRoutes,
+  kPeers,
+  kBfd,
+  kStatus,
+  kVersion,
+  kEndpoints,
+  kIpamShow,
+  kIpamCheck,
+  kIpamRelease
+};
 
 // What `ipam` shows.
 struct IpamView {
@@ -23,6 +34,13 @@ struct IpamView {
   bool is_of_allocations() const { return allocations || !container.empty(); }
 };
 
+// What `ipam release` gives back.
+struct IpamRelease {
+  IpAddress address{};
+  std::string container{};  // whose it must be; empty: anybody's
+  bool force = false;       // also of a sandbox that is alive
+};
+
 struct Options {
   Action action = Action::kVersion;
   std::string socket;
@@ -30,6 +48,7 @@ struct Options {
   Format format = Format::kTable;
   control::RouteQuery routes{};  // of kRoutes
   IpamView ipam{};               // of kIpamShow
+  IpamRelease release{};         // of kIpamRelease
 };
 
 // Either what to do, or the exit code after the help or the complaint has been printed.

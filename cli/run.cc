@@ -9,6 +9,7 @@
 #include "cli/control_client.h"
 #include "cli/exit_code.h"
 #include "cli/ipam_check.h"
+#include "cli/ipam_release.h"
 #include "cli/ipam_show.h"
 #include "cli/local_rows.h"
 #include "cli/table_output.h"
@@ -46,6 +47,7 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
       return options.ipam.is_of_allocations() ? table(allocation_columns(), "No addresses are in use.")
                                               : table(block_columns(), "This host has no blocks.");
     case Action::kIpamCheck: return table(finding_columns(), "All is as it should be.");
+    case Action::kIpamRelease: return table(released_columns(), "");
     case Action::kStatus: break;
   }
   return std::make_unique<ListOutput>(out);
@@ -78,6 +80,7 @@ Result<bool> print_rows(const Options& options, Output& output) {
     case Action::kEndpoints: return well(print_endpoints(options.state_dir, output));
     case Action::kIpamShow: return well(print_ipam(options.state_dir, options.ipam, options.format, output));
     case Action::kIpamCheck: return print_check(options.state_dir, output);
+    case Action::kIpamRelease: return well(release_address(options.state_dir, options.release, output));
   }
   return fail(ErrorKind::kUnsupported, "no such command");
 }

@@ -38,7 +38,8 @@ class Audit {
       const SandboxFate fate = sandbox_fate(record, records_, host_);
       check_blocks(record);
       if (fate == SandboxFate::kGone) {
-        add_for_each_address(FindingKind::kSandboxGone, record, gone_reason(record));
+        add_for_each_address(FindingKind::kSandboxGone, record,
+                             fmt::format("its sandbox {} is gone", record.sandbox));
       } else if (record.state == AllocationState::kPending) {
         if (now_ - record.created > kLongestAdd)
           add_for_each_address(FindingKind::kUnfinished, record, "its ADD has not come to an end");
@@ -89,11 +90,6 @@ class Audit {
   // For what has no record.
   void add(FindingKind kind, std::string address, const AttachmentId& attachment, std::string reason) {
     findings_.push_back({kind, std::move(address), attachment, 0, std::move(reason)});
-  }
-
-  std::string gone_reason(const EndpointRecord& record) const {
-    if (record.sandbox.empty()) return "it has no sandbox";
-    return fmt::format("its sandbox {} is gone", record.sandbox);
   }
 
   void check_blocks(const EndpointRecord& record) {
@@ -282,7 +278,7 @@ SandboxFate sandbox_fate(const EndpointRecord& record, std::span<const EndpointR
     return link.is_pair && link.attachment == record.attachment;
   });
   if (has_link) return SandboxFate::kAlive;
-  if (!place.place_is_visible && !record.sandbox.empty()) return SandboxFate::kUnknown;
+  if (!place.place_is_visible) return SandboxFate::kUnknown;
   const bool is_standalone = record.state == AllocationState::kLive && record.host_ifname.empty();
   if (!is_standalone) return SandboxFate::kGone;
   if (!host.inhabited) return SandboxFate::kUnknown;

@@ -125,13 +125,30 @@ TEST(Options, IpamCheck) {
   EXPECT_EQ(std::get<Options>(parsed).state_dir, "/d");
 }
 
+TEST(Options, IpamRelease) {
+  const auto parsed = parse({"ipam", "release", "fd00::7", "--container", "abc", "--force"});
+  const auto& options = std::get<Options>(parsed);
+  EXPECT_EQ(options.action, Action::kIpamRelease);
+  EXPECT_EQ(options.release.address, *IpAddress::parse("fd00::7"));
+  EXPECT_EQ(options.release.container, "abc");
+  EXPECT_TRUE(options.release.force);
+  const auto plain = parse({"ipam", "release", "10.64.1.7"});
+  EXPECT_FALSE(std::get<Options>(plain).release.force);
+}
+
 TEST(Options, WrongWordsForIpam) {
-  for (const auto& words : std::vector<std::vector<const char*>>{{"ipam", "chekc"},
-                                                                 {"ipam", "--block", "10.64.1.0/33"},
-                                                                 {"ipam", "--block", "10.64.1.1/26"},
-                                                                 {"ipam", "check", "-v"},
-                                                                 {"ipam", "check", "--container", "a"},
-                                                                 {"ipam", "--container", "a", "check"}}) {
+  for (const auto& words :
+       std::vector<std::vector<const char*>>{{"ipam", "chekc"},
+                                             {"ipam", "--block", "10.64.1.0/33"},
+                                             {"ipam", "--block", "10.64.1.1/26"},
+                                             {"ipam", "check", "-v"},
+                                             {"ipam", "release"},
+                                             {"ipam", "release", "10.64.1.0/26"},
+                                             {"ipam", "release", "10.64.1.7", "10.64.1.8"},
+                                             {"ipam", "release", "10.64.1.7", "-v"},
+                                             {"ipam", "check", "--force"},
+                                             {"ipam", "check", "--container", "a"},
+                                             {"ipam", "--container", "a", "check"}}) {
     testing::internal::CaptureStderr();
     const auto parsed = parse(words);
     const std::string complaint = testing::internal::GetCapturedStderr();
