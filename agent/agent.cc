@@ -307,6 +307,7 @@ AgentStatus Agent::status() const {
           .reloads = reloads_,
           .reloads_refused = reloads_refused_,
           .anti_spoofing = anti_spoofing_,
+          .next_hops = dataplane_->next_hops(),
           .endpoints = endpoints_->counters()};
 }
 
@@ -328,8 +329,11 @@ void Agent::path_changed(const bfd::SessionChange& change) {
   const std::string peer = change.remote.to_string();
   if (change.to == bfd::State::kUp) {
     log_.info("BFD session is up", {{"peer", peer}});
+    dataplane_->next_hop_back(change.remote);
   } else if (change.path_lost()) {
     log_.warning("the path to the peer is lost", {{"peer", peer}, {"reason", format(change.diagnostic)}});
+    // First what takes one message; BGP then goes through the routes.
+    dataplane_->next_hop_lost(change.remote);
     speaker_->path_lost(change.remote, change.remote_control_plane_independent);
   } else if (change.from == bfd::State::kUp) {
     log_.info("the peer has ended the BFD session", {{"peer", peer}});
@@ -357,6 +361,9 @@ void Agent::peer_state_changed(const bgp::PeerStateChange& change) {
   if (change.to == SessionState::kEstablished) {
     last_end_.erase(std::string(change.peer));
     log_.info("session is up", {{"peer", change.peer}});
+    // BFD that lost the path may not run with this peer any more.
+    const auto peer = std::ranges::find(config_.speaker.peers, change.peer, &bgp::PeerConfig::name);
+    if (peer != config_.speaker.peers.end()) dataplane_->next_hop_back(peer->address);
   } else if (change.from == SessionState::kEstablished) {
     log_.warning("session is down", {{"peer", change.peer}});
   } else {

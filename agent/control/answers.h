@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/control/row_source.h"
+#include "agent/dataplane/route_kernel.h"
 #include "agent/dataplane/route_syncer.h"
 #include "agent/endpoint/endpoint_counters.h"
 #include "towpath/bfd/service.h"
@@ -30,6 +31,7 @@ struct AgentStatus {
   std::uint64_t reloads = 0;
   std::uint64_t reloads_refused = 0;
   bool anti_spoofing = false;
+  NextHopCounters next_hops{};
   EndpointCounters endpoints;
 };
 

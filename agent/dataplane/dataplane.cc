@@ -41,13 +41,46 @@ void Dataplane::apply() {
 
 void Dataplane::tick() {
   if (resync_error_) resync();
+  tend();
   routes_.retry();
   apply();
 }
 
+void Dataplane::next_hop_lost(const IpAddress& address) {
+  if (!lost_.insert(address).second) return;
+  writer_.lose(lost());
+}
+
+void Dataplane::next_hop_back(const IpAddress& address) {
+  if (lost_.erase(address) == 0) return;
+  writer_.lose(lost());
+  tend();
+}
+
+void Dataplane::tend() {
+  tend_again_ = tend_queued_;
+  if (std::exchange(tend_queued_, true)) return;
+  auto in_use = routes_.deletes_allowed() ? routes_.forwardings_in_use() : std::nullopt;
+  writer_.tend(std::move(in_use), [self = std::weak_ptr(self_)](const Result<NextHopReport>& report) {
+    if (const auto alive = self.lock()) (*alive)->on_tended(report);
+  });
+}
+
+void Dataplane::on_tended(const Result<NextHopReport>& report) {
+  tend_queued_ = false;
+  if (!report) return;  // read again with the next tick
+  next_hops_.objects = report->objects;
+  next_hops_.degraded = report->degraded;
+  next_hops_.repaired += report->repaired;
+  if (report->routes_in_doubt) resync();
+  if (report->repaired != 0) routes_.retry();
+  if (std::exchange(tend_again_, false)) tend();
+  apply();
+}
+
 void Dataplane::resync() {
-  if (resync_queued_) return;
-  resync_queued_ = true;
+  resync_again_ = resync_queued_;
+  if (std::exchange(resync_queued_, true)) return;
   writer_.dump([self = std::weak_ptr(self_)](Result<std::vector<KernelRoute>> routes) {
     if (const auto alive = self.lock()) (*alive)->on_dumped(routes);
   });
@@ -62,14 +95,25 @@ void Dataplane::on_kernel_event(const netlink::KernelEvent& event) {
     // With an interface that goes down the kernel drops its IPv4 routes without a word. One that comes up may
     // make next hops reachable.
     if (link->removed || !link->link.up) resync();
+    // Next-hop objects go with the carrier already.
+    tend();
     routes_.retry();
   } else if (const auto* next_hop = std::get_if<netlink::NextHopEvent>(&event)) {
+    if (!netlink::is_agent_next_hop(next_hop->object.id)) return;
     // The kernel removes routes with their next hop, IPv4 ones without a word.
-    if (next_hop->removed && netlink::is_agent_next_hop(next_hop->object.id)) resync();
+    if (next_hop->removed) {
+      resync();
+    } else {
+      tend();
+    }
   } else if (const auto* route = std::get_if<netlink::RouteEvent>(&event)) {
-    Forwarding forwarding{route->route.type, route->route.next_hops};
-    std::ranges::sort(forwarding.next_hops);
     const netlink::RouteKey& key = route->route.key;
+    // What the number stands for only the kernel can say.
+    if (!route->removed && route->route.nexthop_id != 0) return resync();
+    Forwarding forwarding{.type = route->route.type, .next_hops = route->route.next_hops};
+    forwarding.outdated = goes_by_object(forwarding);
+    std::ranges::sort(forwarding.next_hops);
+    resync_again_ |= resync_queued_;
     routes_.on_kernel_route(
         {key.destination, key.metric, std::make_shared<const Forwarding>(std::move(forwarding))},
         route->removed);
@@ -88,9 +132,11 @@ void Dataplane::on_dumped(const Result<std::vector<KernelRoute>>& routes) {
   resync_error_.reset();
   if (routes) {
     routes_.on_dumped(*routes);
+    routes_.retry();  // what was refused for the sake of a next hop may be possible now
   } else {
     resync_error_ = routes.error();
   }
+  if (std::exchange(resync_again_, false)) resync();
   apply();
 }
 

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "agent/dataplane/kernel_writer.h"
 #include "agent/dataplane/route_kernel.h"
@@ -38,9 +39,15 @@ class Dataplane {
   void apply();
   // Once a second or so.
   void tick();
+  // The next hop is known to be out of reach, or is back. Routes that have others do without it within one
+  // kernel message; routes that have none keep it, because whoever chooses routes may have something better.
+  void next_hop_lost(const IpAddress& address);
+  void next_hop_back(const IpAddress& address);
   // From a KernelMonitor, of which more than one event may come before anything is written.
   void on_kernel_event(const netlink::KernelEvent& event);
   void resync();
+
+  const NextHopCounters& next_hops() const { return next_hops_; }
 
   // The last resync could not read the kernel.
   const std::optional<Error>& resync_error() const { return resync_error_; }
@@ -50,10 +57,18 @@ class Dataplane {
       : routes_(std::move(routes)), writer_(std::move(kernel), std::move(post)) {}
   void on_written(const std::vector<RouteWrite>& writes, const WriteOutcome& outcome);
   void on_dumped(const Result<std::vector<KernelRoute>>& routes);
+  // Reads the next-hop objects and puts them right; cheap beside a resync.
+  void tend();
+  void on_tended(const Result<NextHopReport>& report);
+  std::vector<IpAddress> lost() const { return {lost_.begin(), lost_.end()}; }
 
   RouteSyncer routes_;
   std::size_t writes_queued_ = 0;
-  bool resync_queued_ = false;
+  // Queued, and asked for again since: what was changed meanwhile may lie behind where the reader is.
+  bool resync_queued_ = false, resync_again_ = false;
+  bool tend_queued_ = false, tend_again_ = false;
+  std::set<IpAddress> lost_;
+  NextHopCounters next_hops_;
   std::optional<Error> resync_error_;
   std::shared_ptr<Dataplane*> self_ = std::make_shared<Dataplane*>(this);  // weakly held by tasks
   KernelWriter writer_;                                                    // last: its thread ends first

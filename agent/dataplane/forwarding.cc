@@ -21,15 +21,20 @@ void mix(std::size_t& seed, std::size_t value) {
 
 Forwarding make_unicast(std::vector<netlink::NextHop> next_hops) {
   std::ranges::sort(next_hops);
-  return {netlink::RouteType::kUnicast, std::move(next_hops)};
+  return {.type = netlink::RouteType::kUnicast, .next_hops = std::move(next_hops)};
 }
 
 Forwarding make_blackhole() {
-  return {netlink::RouteType::kBlackhole, {}};
+  return {.type = netlink::RouteType::kBlackhole};
+}
+
+bool goes_by_object(const Forwarding& forwarding) {
+  return forwarding.type == netlink::RouteType::kUnicast && !forwarding.next_hops.empty() &&
+         std::ranges::all_of(forwarding.next_hops, [](const auto& hop) { return hop.via.has_value(); });
 }
 
 bool satisfies(const Forwarding& kernel, const Forwarding& wanted) {
-  return kernel.type == wanted.type &&
+  return kernel.type == wanted.type && kernel.outdated == wanted.outdated &&
          std::ranges::equal(kernel.next_hops, wanted.next_hops,
                             [](const auto& have, const auto& want) { return satisfies(have, want); });
 }
@@ -60,6 +65,12 @@ ForwardingId ForwardingTable::acquire(Forwarding value) {
   slots_[id] = {std::make_shared<const Forwarding>(std::move(value)), 1};
   ids_.emplace(slots_[id].value.get(), id);
   return id;
+}
+
+std::vector<ForwardingPtr> ForwardingTable::values() const {
+  std::vector<ForwardingPtr> values;
+  for (const auto& [value, id] : ids_) values.push_back(slots_[id].value);
+  return values;
 }
 
 void ForwardingTable::acquire(ForwardingId id) {

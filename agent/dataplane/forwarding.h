@@ -20,6 +20,9 @@ namespace towpath::agent {
 struct Forwarding {
   netlink::RouteType type = netlink::RouteType::kUnicast;
   std::vector<netlink::NextHop> next_hops{};  // sorted; empty for a blackhole
+  // Of a route in the kernel: it forwards so, but not by a next-hop object of ours as it should. Never
+  // wanted.
+  bool outdated = false;
   friend bool operator==(const Forwarding&, const Forwarding&) = default;
 };
 using ForwardingPtr = std::shared_ptr<const Forwarding>;
@@ -27,6 +30,9 @@ using ForwardingPtr = std::shared_ptr<const Forwarding>;
 // Next hops in the order in which values are compared.
 Forwarding make_unicast(std::vector<netlink::NextHop> next_hops);
 Forwarding make_blackhole();
+
+// Is a route to refer to a next-hop object? One to what is on a link itself stays without.
+bool goes_by_object(const Forwarding& forwarding);
 
 // Does the kernel do what is wanted? A wanted next hop without a device is met by any device, because the
 // kernel finds it by the address and then says which.
@@ -46,6 +52,7 @@ class ForwardingTable {
   const Forwarding& get(ForwardingId id) const { return *slots_[id].value; }
   const ForwardingPtr& share(ForwardingId id) const { return slots_[id].value; }
   std::size_t size() const { return ids_.size(); }
+  std::vector<ForwardingPtr> values() const;
 
  private:
   struct Slot {

@@ -34,15 +34,24 @@ void KernelWriter::dump(OnDumped on_dumped) {
   push(Dump{std::move(on_dumped)});
 }
 
+void KernelWriter::tend(std::optional<std::vector<ForwardingPtr>> in_use, OnTended on_tended) {
+  push(Tend{std::move(in_use), std::move(on_tended)});
+}
+
+void KernelWriter::lose(std::vector<IpAddress> lost) {
+  push(Lose{std::move(lost)});
+}
+
 std::size_t KernelWriter::queued() const {
   const std::lock_guard lock(mutex_);
-  return jobs_.size();
+  return jobs_.size() + urgent_.size();
 }
 
 void KernelWriter::push(Job job) {
   {
     const std::lock_guard lock(mutex_);
-    jobs_.push_back(std::move(job));
+    auto& queue = std::holds_alternative<Lose>(job) ? urgent_ : jobs_;
+    queue.push_back(std::move(job));
   }
   wake_.notify_one();
 }
@@ -50,10 +59,11 @@ void KernelWriter::push(Job job) {
 void KernelWriter::run() {
   for (;;) {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
+    wake_.wait(lock, [this] { return stop_ || !jobs_.empty() || !urgent_.empty(); });
     if (stop_) return;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
+    auto& queue = urgent_.empty() ? jobs_ : urgent_;
+    Job job = std::move(queue.front());
+    queue.pop_front();
     lock.unlock();
     std::visit([this](auto&& chosen) { execute(std::move(chosen)); }, std::move(job));
   }
@@ -68,6 +78,15 @@ void KernelWriter::execute(Write job) {
 void KernelWriter::execute(Dump job) {
   auto routes = kernel_->dump();
   post_([done = std::move(job.on_dumped), routes = std::move(routes)]() mutable { done(std::move(routes)); });
+}
+
+void KernelWriter::execute(Tend job) {
+  auto report = kernel_->tend(job.in_use);
+  post_([done = std::move(job.on_tended), report = std::move(report)]() mutable { done(std::move(report)); });
+}
+
+void KernelWriter::execute(Lose job) {
+  kernel_->lose(job.lost);
 }
 
 }  // namespace towpath::agent

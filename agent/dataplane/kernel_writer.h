@@ -4,6 +4,7 @@
 //   A queue of jobs, done in order, one at a time. A job is plain values; so is its answer, which goes back
 //   through `post`, a function that runs a task on the owner's loop. The writer knows nothing of what the
 //   loop is. A dump sees the effect of every write that was queued before it, and of none queued after it.
+//   What is urgent goes before all that is queued.
 //
 // Ownership: owns the RouteKernel, which only its thread uses. The destructor lets the job in hand end, drops
 // the others and their answers, and waits for the thread. An answer posted before that may still run on the
@@ -32,6 +33,7 @@ class KernelWriter {
   // The writes come back with their outcome.
   using OnWritten = std::move_only_function<void(std::vector<RouteWrite>, WriteOutcome)>;
   using OnDumped = std::move_only_function<void(Result<std::vector<KernelRoute>>)>;
+  using OnTended = std::move_only_function<void(Result<NextHopReport>)>;
 
   KernelWriter(std::unique_ptr<RouteKernel> kernel, Post post);
   KernelWriter(const KernelWriter&) = delete;
@@ -40,6 +42,9 @@ class KernelWriter {
 
   void write(std::vector<RouteWrite> writes, OnWritten on_written);
   void dump(OnDumped on_dumped);
+  void tend(std::optional<std::vector<ForwardingPtr>> in_use, OnTended on_tended);
+  // Urgent, and without an answer.
+  void lose(std::vector<IpAddress> lost);
 
   // Jobs not begun yet.
   std::size_t queued() const;
@@ -52,19 +57,29 @@ class KernelWriter {
   struct Dump {
     OnDumped on_dumped;
   };
-  using Job = std::variant<Write, Dump>;
+  struct Tend {
+    std::optional<std::vector<ForwardingPtr>> in_use;
+    OnTended on_tended;
+  };
+  struct Lose {
+    std::vector<IpAddress> lost;
+  };
+  using Job = std::variant<Write, Dump, Tend, Lose>;
 
   void push(Job job);
   void run();
   void execute(Write job);
   void execute(Dump job);
+  void execute(Tend job);
+  void execute(Lose job);
 
   std::unique_ptr<RouteKernel> kernel_;
   Post post_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Job> jobs_;  // guarded by mutex_
-  bool stop_ = false;     // guarded by mutex_
+  std::deque<Job> jobs_;    // guarded by mutex_
+  std::deque<Job> urgent_;  // guarded by mutex_
+  bool stop_ = false;       // guarded by mutex_
   std::thread thread_;
 };
 

@@ -34,6 +34,8 @@ void RouteSyncer::set_desired(RouteRole role, const Prefix& prefix, ForwardingId
 
 void RouteSyncer::assign(Entry& entry, ForwardingId Entry::* member, ForwardingId id) {
   const bool was_pending = is_pending(entry), was_wanted = entry.desired != 0, was_there = entry.actual != 0;
+  const auto misplaced = [&entry] { return entry.actual != 0 && entry.actual != entry.desired; };
+  misplaced_ -= misplaced();
   forwardings_.release(entry.*member);
   entry.*member = id;
   const auto count = [](std::size_t& counter, bool before, bool after) {
@@ -43,6 +45,7 @@ void RouteSyncer::assign(Entry& entry, ForwardingId Entry::* member, ForwardingI
   count(counters_.pending, was_pending, is_pending(entry));
   count(counters_.wanted, was_wanted, entry.desired != 0);
   count(counters_.in_kernel, was_there, entry.actual != 0);
+  misplaced_ += misplaced();
 }
 
 void RouteSyncer::set_actual(Entry& entry, const Forwarding& forwarding) {
@@ -110,7 +113,7 @@ std::vector<RouteWrite> RouteSyncer::take_writes(std::size_t limit) {
 
 void RouteSyncer::on_written(const std::vector<RouteWrite>& writes, const WriteOutcome& outcome) {
   auto failure = outcome.failures.begin();
-  if (outcome.lost) wants_resync_ = true;
+  if (outcome.lost || outcome.routes_in_doubt) wants_resync_ = true;
   counters_.in_flight -= writes.size();
   for (std::size_t i = 0; i < writes.size(); ++i) {
     const RouteWrite& write = writes[i];
@@ -207,6 +210,11 @@ void RouteSyncer::on_dumped(const std::vector<KernelRoute>& routes) {
   }
   ++counters_.resyncs;
   wants_resync_ = false;
+}
+
+std::optional<std::vector<ForwardingPtr>> RouteSyncer::forwardings_in_use() const {
+  if (misplaced_ != 0 || !strays_.empty() || counters_.in_flight != 0 || wants_resync_) return std::nullopt;
+  return forwardings_.values();
 }
 
 void RouteSyncer::on_kernel_route(const KernelRoute& route, bool removed) {

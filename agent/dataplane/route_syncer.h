@@ -95,6 +95,10 @@ class RouteSyncer {
   void allow_deletes();
   bool deletes_allowed() const { return deletes_allowed_; }
 
+  // What anything wanted or in the kernel forwards like; see NextHopOrders::in_use. Unless every route that
+  // is in the kernel is as it should be (others may have been refused): then it is not known what is in use.
+  std::optional<std::vector<ForwardingPtr>> forwardings_in_use() const;
+
   // At most `limit` writes; empty when there is nothing to do. A prefix whose write was handed out is not
   // handed out again before its outcome is known.
   std::vector<RouteWrite> take_writes(std::size_t limit);
@@ -158,6 +162,7 @@ class RouteSyncer {
   std::map<Key, Error> failures_;    // why, until it is written or no longer wanted so
   std::vector<KernelRoute> strays_;  // ours, with a metric that is none of ours
   RouteCounters counters_;
+  std::size_t misplaced_ = 0;  // in the kernel, but not as wanted
   bool deletes_allowed_ = false;
   bool wants_resync_ = false;
 };

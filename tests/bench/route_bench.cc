@@ -2,11 +2,17 @@
 // namespace.
 //
 // usage: route_bench [--routes N] [--rounds N]       as root
+//        route_bench --failover 1 [--routes N] [--rounds N]
 //
 // Ours is all of it: want() for each prefix, the writer's thread, the answers taken in, until in sync. Then
 // the same routes are read back by a restarted agent (adopt), moved to another next hop (replace) and removed
 // (delete). Medians of interleaved rounds; a ratio below 1 means that ours is faster.
+//
+// --failover: how long until the kernel forwards otherwise, for 1000 routes and for N, as rows of a table.
+// The end is the kernel's notification of the changed next-hop object, to a socket that only listens; for
+// routes that are each written, the last route's.
 #include <linux/if.h>
+#include <linux/rtnetlink.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +34,7 @@
 
 #include "agent/dataplane/dataplane.h"
 #include "agent/dataplane/netlink_route_kernel.h"
+#include "netlink/message_reader.h"
 #include "towpath/netlink/batch.h"
 
 using namespace towpath;
@@ -37,6 +44,7 @@ namespace {
 struct Options {
   std::uint32_t routes = 100'000;
   int rounds = 5;
+  bool failover = false;
 };
 
 using Figures = std::map<std::string, std::vector<double>>;  // milliseconds by what was measured
@@ -168,6 +176,88 @@ void run_ip(AddressFamily family, const Options& options, Figures& figures) {
   ::unlink(path);
 }
 
+// Notifications of next-hop objects and routes, for who only looks on.
+class Onlooker {
+ public:
+  Onlooker() : socket_(require(netlink::NetlinkSocket::open(0, 512 << 20))) {
+    for (const std::uint32_t group : {RTNLGRP_NEXTHOP, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE}) {
+      if (!socket_.join(group)) fail("cannot listen");
+    }
+  }
+  // Until `count` objects or routes of ours were written, since the last call.
+  void wait_for(std::uint16_t type, std::uint32_t count) {
+    while (count != 0) {
+      auto datagram = require(socket_.receive());
+      while (const auto message = netlink::next_message(datagram)) {
+        if (message->header.nlmsg_type != type || count == 0) continue;
+        if (type == RTM_NEWROUTE && netlink::parse_route(*message)->protocol != netlink::kRouteProtocol)
+          continue;
+        --count;
+      }
+    }
+  }
+  void forget() {
+    while (socket_.receive(false)) {
+    }
+  }
+
+ private:
+  netlink::NetlinkSocket socket_;
+};
+
+// Both next hops are on up0 at first, which is all that the kernel needs to know.
+void run_failover(AddressFamily family, std::uint32_t count, Figures& figures) {
+  Loop loop;
+  auto dataplane =
+      require(agent::Dataplane::start(require(agent::NetlinkRouteKernel::open({})), {}, loop.post()));
+  agent::RouteSyncer& routes = dataplane->routes();
+  const auto finish = [&] {
+    dataplane->apply();
+    while (routes.counters().in_flight != 0 || routes.has_writes()) loop.run_one();
+    if (!routes.in_sync()) fail("routes were refused");
+  };
+  const auto settle = [&] {  // an audit, and what it finds
+    const auto before = routes.counters().resyncs;
+    dataplane->tick();
+    dataplane->resync();
+    while (routes.counters().resyncs == before) loop.run_one();
+    finish();
+  };
+  const auto want_all = [&](const std::vector<netlink::NextHop>& hops) {
+    for (std::uint32_t i = 0; i < count; ++i) routes.want(prefix(family, i), hops);
+  };
+  const std::vector<netlink::NextHop> first{{.via = next_hop(family, false)}},
+      second{{.via = next_hop(family, true)}};
+  routes.allow_deletes();
+  want_all({first[0], second[0]});
+  finish();
+  Onlooker onlooker;
+  figures["lost"].push_back(milliseconds([&] {
+    dataplane->next_hop_lost(*first[0].via);
+    onlooker.wait_for(RTM_NEWNEXTHOP, 1);
+  }));
+  dataplane->next_hop_back(*first[0].via);
+  settle();
+  want_all(first);
+  finish();
+  settle();  // the group goes
+  if (std::system((std::string("ip route add ") + first[0].via->to_string() + " dev up1").c_str()) != 0)
+    fail("cannot make a route");
+  onlooker.forget();
+  figures["moved"].push_back(milliseconds([&] {
+    dataplane->tick();
+    onlooker.wait_for(RTM_NEWNEXTHOP, 1);
+  }));
+  settle();
+  onlooker.forget();
+  want_all(second);
+  figures["each"].push_back(milliseconds([&] {
+    dataplane->apply();
+    while (routes.counters().in_flight != 0 || routes.has_writes()) loop.run_one();
+    onlooker.wait_for(RTM_NEWROUTE, count);
+  }));
+}
+
 double median(std::vector<double> values) {
   std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
   return values[values.size() / 2];
@@ -181,6 +271,25 @@ void in_fresh_host(const std::function<void()>& work) {
   thread.join();
 }
 
+void compare_failover(const Options& options) {
+  constexpr std::uint32_t kFew = 1000;
+  std::printf("| | 1000 routes, ms | %u routes, ms | ratio |\n|---|---|---|---|\n", options.routes);
+  for (const auto family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) {
+    Figures few, many;
+    for (int round = 0; round < options.rounds; ++round) {
+      in_fresh_host([&] { run_failover(family, kFew, few); });
+      in_fresh_host([&] { run_failover(family, options.routes, many); });
+    }
+    for (const auto& [key, what] : {std::pair{"lost", "one of two next hops is lost (BFD)"},
+                                    {"moved", "the next hop moves to another interface"},
+                                    {"each", "beside it: each route is written"}}) {
+      const double a = median(few[key]), b = median(many[key]);
+      std::printf("| %s: %s | %.2f | %.2f | %.2f |\n", family == AddressFamily::kIpv4 ? "IPv4" : "IPv6", what,
+                  a, b, b / a);
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -190,9 +299,15 @@ int main(int argc, char** argv) {
       options.routes = static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
     } else if (std::strcmp(argv[i], "--rounds") == 0) {
       options.rounds = std::atoi(argv[i + 1]);
+    } else if (std::strcmp(argv[i], "--failover") == 0) {
+      options.failover = std::atoi(argv[i + 1]) != 0;
     } else {
       fail(std::string("unknown argument ") + argv[i]);
     }
+  }
+  if (options.failover) {
+    compare_failover(options);
+    return 0;
   }
   for (const auto family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) {
     Figures ours, ip;

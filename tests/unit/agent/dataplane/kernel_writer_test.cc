@@ -3,6 +3,7 @@
 #include <future>
 #include <thread>
 
+#include "tests/support/eventually.h"
 #include "tests/support/fake_kernel.h"
 #include "tests/support/task_loop.h"
 
@@ -31,6 +32,43 @@ TEST(KernelWriter, AnswersComeInOrderOnTheOwnersThread) {
   writer.write({add("10.3.0.0/16")}, [&](auto, auto) { answers.push_back("write"); });
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(loop.run_one());
   EXPECT_THAT(answers, ::testing::ElementsAre("write, 1 failed", "dump of 1", "write"));
+}
+
+TEST(KernelWriter, LostNextHopsGoBeforeEverythingInTheQueueInTheirOrder) {
+  struct Kernel final : RouteKernel {
+    std::shared_future<void> go;
+    std::vector<std::string>* log;
+    WriteOutcome write(std::span<const RouteWrite>) override {
+      go.wait();
+      log->push_back("write");
+      return {};
+    }
+    Result<std::vector<KernelRoute>> dump() override { return {}; }
+    void lose(std::span<const IpAddress> lost) override {
+      log->push_back(fmt::format("lose {}", lost.size()));
+    }
+    Result<NextHopReport> tend(const std::optional<std::vector<ForwardingPtr>>& in_use) override {
+      log->push_back(in_use ? "sweep" : "tend");
+      return NextHopReport{.objects = 3};
+    }
+  };
+  test::TaskLoop loop;
+  std::promise<void> go;
+  std::vector<std::string> log;
+  auto kernel = std::make_unique<Kernel>();
+  kernel->go = go.get_future().share();
+  kernel->log = &log;
+  KernelWriter writer(std::move(kernel), loop.post());
+  for (int i = 0; i < 2; ++i) writer.write({add("10.1.0.0/16")}, [](auto, auto) {});
+  ASSERT_TRUE(test::eventually([&] { return writer.queued() == 1; })) << "one is in hand";
+  writer.tend(std::nullopt, [](auto report) { EXPECT_EQ(report->objects, 3U); });
+  writer.tend(std::vector<ForwardingPtr>{}, [](auto) {});
+  const IpAddress one = *IpAddress::parse("192.0.2.1"), two = *IpAddress::parse("2001:db8::1");
+  writer.lose({one, two});
+  writer.lose({one});
+  go.set_value();
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(loop.run_one());
+  EXPECT_THAT(log, ::testing::ElementsAre("write", "lose 2", "lose 1", "write", "tend", "sweep"));
 }
 
 TEST(KernelWriter, EndsWithJobsInTheQueue) {

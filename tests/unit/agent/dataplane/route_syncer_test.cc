@@ -125,6 +125,50 @@ TEST_P(RouteSyncerTest, RestartAdoptsAndDeletesNothingBeforeItMay) {
   EXPECT_TRUE(routes.in_sync());
 }
 
+TEST_P(RouteSyncerTest, OutdatedRouteIsReplacedAlthoughItForwardsAsWanted) {
+  auto outdated = make_unicast(via(n.left));
+  outdated.outdated = true;
+  kernel.set(n.a, 32, 84, outdated);
+  resync();
+  kernel.take_log();
+  routes.want(prefix(n.a), via(n.left));
+  apply();
+  EXPECT_THAT(kernel.take_log(), ElementsAre(fmt::format("replace {}", n.a)));
+  EXPECT_TRUE(routes.in_sync());
+}
+
+TEST_P(RouteSyncerTest, WhatIsInUseIsKnownWhenNothingInTheKernelDiffers) {
+  const auto in_use = [&] {
+    std::vector<std::string> texts;
+    const auto values = routes.forwardings_in_use();
+    if (!values) return texts;
+    for (const auto& forwarding : *values) texts.push_back(test::format(*forwarding));
+    return texts;
+  };
+  kernel.set(n.c, 32, 84, make_unicast(via(n.right)));
+  resync();
+  routes.want(prefix(n.a), via(n.left));
+  EXPECT_FALSE(routes.forwardings_in_use()) << "a leftover";
+  routes.allow_deletes();
+  auto writes = routes.take_writes(100);
+  EXPECT_FALSE(routes.forwardings_in_use()) << "on its way";
+  auto outcome = kernel.write(writes);
+  outcome.routes_in_doubt = true;
+  routes.on_written(writes, outcome);
+  EXPECT_TRUE(routes.wants_resync());
+  EXPECT_FALSE(routes.forwardings_in_use()) << "in doubt";
+  resync();
+  EXPECT_THAT(in_use(), ElementsAre(fmt::format("via {}", n.left)));
+  kernel.refuse(n.b, ENETUNREACH);
+  routes.want(prefix(n.b), via(n.right));
+  apply();
+  EXPECT_THAT(in_use(),
+              ::testing::UnorderedElementsAre(fmt::format("via {}", n.left), fmt::format("via {}", n.right)))
+      << "what is refused may come yet";
+  routes.want(prefix(n.a), via(n.right));
+  EXPECT_FALSE(routes.forwardings_in_use()) << "not replaced yet";
+}
+
 TEST_P(RouteSyncerTest, RouteOfOursWithAMetricOfOtherSettingsGoesWithTheFirstDeletes) {
   kernel.set(n.a, 20, 84, make_unicast(via(n.left)));
   kernel.set(n.a, 21, 12, make_unicast(via(n.left)));
