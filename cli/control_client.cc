@@ -38,6 +38,23 @@ std::optional<std::string_view> row_text(std::string_view line) {
 
 }  // namespace
 
+namespace {
+
+json policy_test_arguments(const control::PolicyTest& test) {
+  json arguments{{"direction", word_for(control::kDirections, test.direction)},
+                 {"peer", test.peer},
+                 {"prefix", test.prefix.to_string()}};
+  if (test.origin) arguments["origin"] = *test.origin;
+  if (test.as_path) arguments["as_path"] = *test.as_path;
+  if (test.next_hop) arguments["next_hop"] = test.next_hop->to_string();
+  if (test.med) arguments["med"] = *test.med;
+  if (test.local_pref) arguments["local_pref"] = *test.local_pref;
+  if (!test.communities.empty()) arguments["communities"] = test.communities;
+  return arguments;
+}
+
+}  // namespace
+
 std::string format_request(const control::Request& request) {
   json document{{"v", control::kProtocolVersion}, {"command", word_for(control::kCommands, request.command)}};
   if (request.command == control::Command::kRoutes) {
@@ -46,6 +63,9 @@ std::string format_request(const control::Request& request) {
     if (request.routes.peer) arguments["peer"] = *request.routes.peer;
     if (request.routes.prefix) arguments["prefix"] = request.routes.prefix->to_string();
     if (request.routes.address) arguments["address"] = request.routes.address->to_string();
+  }
+  if (request.command == control::Command::kPolicyTest) {
+    document["arguments"] = policy_test_arguments(request.policy_test);
   }
   return document.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
 }

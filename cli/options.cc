@@ -27,6 +27,11 @@ Examples: towpathctl ipam                            the blocks of this host and
           towpathctl ipam show -v --block 10.64.1.0/26
           towpathctl ipam check                      exit code 0 if all is as it should be, 1 if not)";
 
+constexpr const char* kPolicyTestFooter = R"(
+Says which rules the route meets and what comes of it; changes nothing.
+Examples: towpathctl policy-test import tor-a 0.0.0.0/0 --as-path "65001 65002" --community 65001:7
+          towpathctl policy-test export host-b 10.64.1.0/26      a route that this host has)";
+
 std::string table_words() {
   std::string out;
   for (const auto& [word, table] : control::kRouteTables)
@@ -116,6 +121,52 @@ void refuse_misplaced(const CLI::App& ipam, const CLI::App& show) {
   }
 }
 
+// Reads a word by a parse function of base; its complaint ends the program.
+template <class T, class Parse>
+CLI::Option* add_parsed(CLI::App* app, const std::string& name, T& target, Parse parse,
+                        const std::string& text) {
+  return app->add_option_function<std::string>(
+      name,
+      [&target, parse](const std::string& word) {
+        auto parsed = parse(word);
+        if (!parsed) throw CLI::ValidationError(fmt::format("'{}': {}", word, parsed.error().message));
+        target = *std::move(parsed);
+      },
+      text);
+}
+
+struct PolicyTestCommand {
+  const CLI::App* app = nullptr;
+  const CLI::App* export_app = nullptr;
+};
+
+PolicyTestCommand add_policy_test(CLI::App& app, control::PolicyTest& test) {
+  CLI::App* command =
+      app.add_subcommand("policy-test", "what a route would meet: rules, outcome, attributes");
+  command->require_subcommand(1)->footer(kPolicyTestFooter);
+  CLI::App* import = command->add_subcommand("import", "a route that the peer might announce");
+  CLI::App* out = command->add_subcommand("export", "a route of this host, toward the peer");
+  for (CLI::App* direction : {import, out}) {
+    direction->fallthrough();
+    direction->add_option("PEER", test.peer, "name of the peer")->required();
+    add_parsed(
+        direction, "PREFIX", test.prefix, [](const std::string& w) { return Prefix::parse(w); },
+        "prefix of the route")
+        ->required();
+  }
+  import->add_option("--as-path", test.as_path, "\"65001 65002 {65003 65004}\"; none if not given");
+  import->add_option("--origin", test.origin, "igp (if not given), egp or incomplete")
+      ->check(CLI::IsMember({"igp", "egp", "incomplete"}));
+  add_parsed(
+      import, "--next-hop", test.next_hop, [](const std::string& w) { return IpAddress::parse(w); },
+      "the peer's address if not given");
+  import->add_option("--med", test.med, "multi-exit discriminator");
+  import->add_option("--local-pref", test.local_pref, "from internal peers only; others send none");
+  import->add_option("--community", test.communities, "of any kind, as in rules; may be given several times")
+      ->allow_extra_args(false);
+  return {command, out};
+}
+
 }  // namespace
 
 std::variant<Options, int> parse_options(int argc, const char* const* argv) {
@@ -148,6 +199,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   routes->footer(kRoutesFooter);
   const CLI::App* peers = app.add_subcommand("peers", "BGP sessions");
   const CLI::App* bfd = app.add_subcommand("bfd", "BFD sessions, which watch the paths to the peers");
+  const PolicyTestCommand policy_test = add_policy_test(app, options.policy_test);
   const CLI::App* status = app.add_subcommand("status", "is the agent well, and the kernel as it should be?");
   const CLI::App* version = app.add_subcommand("version", "version of this program and of the agent");
   const CLI::App* endpoints = app.add_subcommand("endpoints", "containers that are attached on this host");
@@ -174,10 +226,17 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   }
   options.format = format == "json" ? Format::kJson : Format::kTable;
   if (peer_option->count() > 0) options.routes.peer = peer;
-  const std::pair<const CLI::App*, Action> actions[] = {
-      {routes, Action::kRoutes}, {peers, Action::kPeers},          {bfd, Action::kBfd},
-      {status, Action::kStatus}, {version, Action::kVersion},      {endpoints, Action::kEndpoints},
-      {ipam, Action::kIpamShow}, {ipam_check, Action::kIpamCheck}, {ipam_release, Action::kIpamRelease}};
+  if (policy_test.export_app->parsed()) options.policy_test.direction = control::Direction::kExport;
+  const std::pair<const CLI::App*, Action> actions[] = {{routes, Action::kRoutes},
+                                                        {peers, Action::kPeers},
+                                                        {bfd, Action::kBfd},
+                                                        {policy_test.app, Action::kPolicyTest},
+                                                        {status, Action::kStatus},
+                                                        {version, Action::kVersion},
+                                                        {endpoints, Action::kEndpoints},
+                                                        {ipam, Action::kIpamShow},
+                                                        {ipam_check, Action::kIpamCheck},
+                                                        {ipam_release, Action::kIpamRelease}};
   for (const auto& [command, action] : actions) {
     if (command->parsed()) options.action = action;
   }

@@ -16,6 +16,7 @@ enum class Action {
   kRoutes,
   kPeers,
   kBfd,
+  kPolicyTest,
   kStatus,
   kVersion,
   kEndpoints,
@@ -46,9 +47,10 @@ struct Options {
   std::string socket;
   std::string state_dir;
   Format format = Format::kTable;
-  control::RouteQuery routes{};  // of kRoutes
-  IpamView ipam{};               // of kIpamShow
-  IpamRelease release{};         // of kIpamRelease
+  control::RouteQuery routes{};       // of kRoutes
+  control::PolicyTest policy_test{};  // of kPolicyTest
+  IpamView ipam{};                    // of kIpamShow
+  IpamRelease release{};              // of kIpamRelease
 };
 
 // Either what to do, or the exit code after the help or the complaint has been printed.

@@ -12,20 +12,23 @@
 #include "cli/ipam_release.h"
 #include "cli/ipam_show.h"
 #include "cli/local_rows.h"
+#include "cli/policy_test_text.h"
 #include "cli/table_output.h"
 
 namespace towpath::cli {
 namespace {
 
-// A single row as a list of keys and values.
+// A single row as lines, each with a key in front.
 class ListOutput final : public Output {
  public:
-  explicit ListOutput(std::FILE* stream) : stream_(stream) {}
-  bool row(std::string_view json) override { return std::fputs(status_text(json).c_str(), stream_) >= 0; }
+  using Text = std::string (*)(std::string_view json);
+  ListOutput(std::FILE* stream, Text text) : stream_(stream), text_(text) {}
+  bool row(std::string_view json) override { return std::fputs(text_(json).c_str(), stream_) >= 0; }
   void end() override {}
 
  private:
   std::FILE* stream_;
+  Text text_;
 };
 
 std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
@@ -48,9 +51,10 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
                                               : table(block_columns(), "This host has no blocks.");
     case Action::kIpamCheck: return table(finding_columns(), "All is as it should be.");
     case Action::kIpamRelease: return table(released_columns(), "");
+    case Action::kPolicyTest: return std::make_unique<ListOutput>(out, policy_test_text);
     case Action::kStatus: break;
   }
-  return std::make_unique<ListOutput>(out);
+  return std::make_unique<ListOutput>(out, status_text);
 }
 
 Status ask_agent(const Options& options, const control::Request& request, Output& output) {
@@ -75,6 +79,11 @@ Result<bool> print_rows(const Options& options, Output& output) {
       return well(ask_agent(options, {control::Command::kRoutes, options.routes}, output));
     case Action::kPeers: return well(ask_agent(options, {control::Command::kPeers, {}}, output));
     case Action::kBfd: return well(ask_agent(options, {control::Command::kBfd, {}}, output));
+    case Action::kPolicyTest: {
+      const control::Request request{.command = control::Command::kPolicyTest,
+                                     .policy_test = options.policy_test};
+      return well(ask_agent(options, request, output));
+    }
     case Action::kStatus: return well(ask_agent(options, {control::Command::kStatus, {}}, output));
     case Action::kVersion: return well(print_versions(options, output));
     case Action::kEndpoints: return well(print_endpoints(options.state_dir, output));

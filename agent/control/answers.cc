@@ -8,26 +8,15 @@
 #include "agent/control/bfd_rows.h"
 #include "agent/control/kernel_rows.h"
 #include "agent/control/peer_rows.h"
+#include "agent/control/policy_trial.h"
 #include "agent/control/rib_walker.h"
+#include "agent/control/single_row.h"
 
 namespace towpath::agent {
 namespace {
 
 using control::Command;
 using control::RouteTable;
-
-// A reply of one row that a function fills.
-class SingleRow final : public RowSource {
- public:
-  explicit SingleRow(std::function<void(JsonWriter&)> fill) : fill_(std::move(fill)) {}
-  bool next_slice(RowWriter& rows) override {
-    rows.row(fill_);
-    return false;
-  }
-
- private:
-  std::function<void(JsonWriter&)> fill_;
-};
 
 // No rows; the end says that the kernel is as the endpoint's record wants it.
 class EndpointOutcome final : public RowSource {
@@ -124,6 +113,7 @@ std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open(const co
     case Command::kRoutes: return open_routes(request.routes);
     case Command::kEndpointChanged:
       return std::make_unique<EndpointOutcome>(endpoint_changed_, request.endpoint);
+    case Command::kPolicyTest: return open_policy_trial(speaker_, request.policy_test);
   }
   return std::unexpected(ControlFailure{control::Code::kUnknownCommand, "no such command"});
 }

@@ -134,6 +134,13 @@ struct ControlServer::State {
   struct stat file{};  // identifies our socket file
   std::set<ClientPtr> clients;
 
+  // Not while stopped.
+  std::expected<std::unique_ptr<RowSource>, ControlFailure> open(std::string_view line) {
+    const auto request = parse_request(line);
+    if (!request) return std::unexpected(request.error());
+    return backend->open(*request);
+  }
+
   static asio::awaitable<void> accept_clients(std::shared_ptr<State> state);
   static asio::awaitable<void> serve(std::shared_ptr<State> state, ClientPtr client);
   static asio::awaitable<bool> read_line(std::shared_ptr<State> state, ClientPtr client, std::string& line);
@@ -206,13 +213,8 @@ asio::awaitable<bool> ControlServer::State::read_line(std::shared_ptr<State> sta
 // False: the client is gone.
 asio::awaitable<bool> ControlServer::State::reply(std::shared_ptr<State> state, ClientPtr client,
                                                   std::string_view line) {
-  const auto request = parse_request(line);
-  if (!request) {
-    const std::string text = failure_line(request.error());
-    co_return co_await send(state, client, text);
-  }
   if (state->backend == nullptr) co_return false;
-  const auto source = state->backend->open(*request);
+  const auto source = state->open(line);
   if (!source) {
     const std::string text = failure_line(source.error());
     co_return co_await send(state, client, text);

@@ -107,6 +107,111 @@ std::expected<control::EndpointName, ControlFailure> parse_endpoint_name(const j
   return name;
 }
 
+// Reads the arguments of one command into values, with a complaint that names key and value.
+class Arguments {
+ public:
+  Arguments(const json& object, std::string_view command) : object_(object), command_(command) {}
+
+  template <class Parse, class T>
+  void read(std::string_view key, T& target, Parse parse) {
+    const json* value = take(key);
+    if (value == nullptr) return;
+    if (!value->is_string()) return complain(key, *value, "must be a string");
+    auto parsed = parse(value->get_ref<const std::string&>());
+    if (!parsed) return complain(key, *value, parsed.error().message);
+    target = *std::move(parsed);
+  }
+  template <class Parse, class T>
+  void read_required(std::string_view key, T& target, Parse parse) {
+    if (!object_.contains(key)) fail_with(fmt::format("{}: is missing", key));
+    read(key, target, parse);
+  }
+  void read_number(std::string_view key, std::optional<std::uint32_t>& target, std::uint32_t low = 0) {
+    const json* value = take(key);
+    if (value == nullptr) return;
+    const bool fits = value->is_number_unsigned() && value->get<std::uint64_t>() <= UINT32_MAX;
+    if (!fits || value->get<std::uint64_t>() < low) {
+      return complain(key, *value, fmt::format("must be a number from {} to {}", low, UINT32_MAX));
+    }
+    target = value->get<std::uint32_t>();
+  }
+  void read_texts(std::string_view key, std::vector<std::string>& target) {
+    const json* value = take(key);
+    if (value == nullptr) return;
+    const auto is_text = [](const json& item) { return item.is_string(); };
+    if (!value->is_array() || !std::ranges::all_of(*value, is_text)) {
+      return complain(key, *value, "must be a list of strings");
+    }
+    target = value->get<std::vector<std::string>>();
+  }
+
+  // The first complaint; an argument that nobody asked for is one, too.
+  std::optional<ControlFailure> failure() {
+    std::string known;
+    for (const std::string& key : known_) known += known.empty() ? key : ", " + key;
+    for (const auto& [key, value] : object_.items()) {
+      if (std::ranges::find(known_, key) != known_.end()) continue;
+      fail_with(fmt::format("{}: unknown argument; {} takes {}", key, command_, known));
+    }
+    return failure_;
+  }
+
+ private:
+  const json* take(std::string_view key) {
+    known_.emplace_back(key);
+    const auto found = object_.find(key);
+    return found == object_.end() ? nullptr : &*found;
+  }
+  void complain(std::string_view key, const json& value, std::string_view reason) {
+    fail_with(fmt::format("{}: value '{}': {}", key,
+                          value.is_string() ? value.get<std::string>() : value.dump(), reason));
+  }
+  void fail_with(std::string message) {
+    if (!failure_) failure_ = ControlFailure{Code::kBadArgument, std::move(message)};
+  }
+
+  const json& object_;
+  std::string_view command_;
+  std::vector<std::string> known_;
+  std::optional<ControlFailure> failure_;
+};
+
+Result<std::string> any_text(const std::string& text) {
+  return text;
+}
+
+Result<std::string> some_text(const std::string& text) {
+  if (text.empty()) return fail(ErrorKind::kInvalid, "must not be empty");
+  return text;
+}
+
+// A word of one of the tables of protocol.h.
+template <class Table>
+auto word_of(const Table& table) {
+  return [&table](const std::string& text) -> Result<std::remove_cvref_t<decltype(table[0].second)>> {
+    if (const auto value = value_for(table, text)) return *value;
+    return fail(ErrorKind::kInvalid, "must be one of " + words(table));
+  };
+}
+
+std::expected<control::PolicyTest, ControlFailure> parse_policy_test(const json& object) {
+  control::PolicyTest test;
+  Arguments arguments(object, "policy-test");
+  arguments.read_required("direction", test.direction, word_of(control::kDirections));
+  arguments.read_required("peer", test.peer, some_text);
+  arguments.read_required("prefix", test.prefix, [](const std::string& text) { return Prefix::parse(text); });
+  if (test.direction == control::Direction::kImport) {
+    arguments.read("origin", test.origin, any_text);
+    arguments.read("as_path", test.as_path, any_text);
+    arguments.read("next_hop", test.next_hop, [](const std::string& text) { return IpAddress::parse(text); });
+    arguments.read_number("med", test.med);
+    arguments.read_number("local_pref", test.local_pref);
+    arguments.read_texts("communities", test.communities);
+  }
+  if (auto failure = arguments.failure()) return std::unexpected(*std::move(failure));
+  return test;
+}
+
 }  // namespace
 
 std::expected<Request, ControlFailure> parse_request(std::string_view line) {
@@ -136,6 +241,10 @@ std::expected<Request, ControlFailure> parse_request(std::string_view line) {
     auto endpoint = parse_endpoint_name(arguments);
     if (!endpoint) return std::unexpected(std::move(endpoint.error()));
     request.endpoint = *std::move(endpoint);
+  } else if (*known == Command::kPolicyTest) {
+    auto test = parse_policy_test(arguments);
+    if (!test) return std::unexpected(std::move(test.error()));
+    request.policy_test = *std::move(test);
   } else if (!arguments.empty()) {
     return refuse(Code::kBadArgument,
                   fmt::format("{}: unknown argument; {} takes none", arguments.begin().key(), name));

@@ -28,12 +28,17 @@ bool exported_by_default(PeerKind source, const ExportTarget& target) {
   return target.scope == ExportScope::kAll;
 }
 
+// What the policy says of the next hop; own routes have none of their own that could stay.
+bool sends_next_hop_self(const PolicyOutcome& policy, PeerKind source, const ExportTarget& target) {
+  const bool stays = policy.next_hop == NextHopRule::kUnchanged && source == PeerKind::kLocal;
+  if (!policy.next_hop || stays) return needs_next_hop_self(source, target);
+  return *policy.next_hop == NextHopRule::kSelf;
+}
+
 // What BGP does to attributes on their way out. `policy` says what was decided about MED and next hop.
 void send(PathAttributes& a, const RibPeer& source, Family family, const ExportTarget& target,
           const RibIdentity& identity, const PolicyOutcome& policy) {
-  const bool self =
-      policy.next_hop ? *policy.next_hop == NextHopRule::kSelf : needs_next_hop_self(source.kind, target);
-  if (self) a.next_hop = *target.next_hop_self[index(family)];
+  if (sends_next_hop_self(policy, source.kind, target)) a.next_hop = *target.next_hop_self[index(family)];
   if (source.kind != PeerKind::kLocal) {
     // RFC 4271 section 5: unknown transitive attributes go on, marked Partial; others do not.
     std::erase_if(a.unknown, [](const UnknownAttribute& u) { return (u.flags & kTransitive) == 0; });
@@ -58,26 +63,58 @@ void send(PathAttributes& a, const RibPeer& source, Family family, const ExportT
   }
 }
 
-// Own routes have no next hop of their own that could stay.
-std::optional<NextHopRule> next_hop_rule(const PolicyOutcome& policy, PeerKind source) {
-  const bool stays = policy.next_hop == NextHopRule::kUnchanged && source == PeerKind::kLocal;
-  return stays ? std::nullopt : policy.next_hop;
+ExportRefusal refusal_by_bgp(const AttributeKeys& route, PeerKind source, const ExportTarget& target) {
+  if (route.no_advertise) return ExportRefusal::kToNobody;                                        // RFC 1997
+  if (route.no_export && target.kind == PeerKind::kExternal) return ExportRefusal::kToNoOtherAs;  // RFC 1997
+  if (route.only_to_customer && target.role && is_served_by_peer(*target.role)) {
+    return ExportRefusal::kOnlyToCustomer;  // RFC 9234
+  }
+  // RFC 4271 section 9.2, but for RFC 4456.
+  const bool stays = is_internal(source) && is_internal(target.kind) && !is_reflected(source, target.kind);
+  return stays ? ExportRefusal::kInternal : ExportRefusal::kNone;
 }
 
 }  // namespace
 
+std::string_view format(ExportRefusal refusal) {
+  switch (refusal) {
+    case ExportRefusal::kNone: return "told";
+    case ExportRefusal::kNoRoute: return "no route of exactly this prefix is in use";
+    case ExportRefusal::kOwnRoute: return "the best path came from this peer";
+    case ExportRefusal::kFamily: return "the session does not have this address family";
+    case ExportRefusal::kToNobody: return "the route has the community NO_ADVERTISE";
+    case ExportRefusal::kToNoOtherAs:
+      return "the route has the community NO_EXPORT, and the peer is external";
+    case ExportRefusal::kOnlyToCustomer: return "ONLY_TO_CUSTOMER says that it is not for this peer";
+    case ExportRefusal::kInternal: return "from an internal peer to another one, without reflection";
+    case ExportRefusal::kRules: return "rejected by the export policy";
+    case ExportRefusal::kScope: return "no rule accepts it, and without one only own routes are told";
+    case ExportRefusal::kNextHop: return "this host has no next hop of this address family for the peer";
+  }
+  return "unknown";
+}
+
+ExportRefusal refusal_by_session(const AttributeKeys& route, PeerKind source, Family family,
+                                 const ExportTarget& target) {
+  if (!target.session.of(family).enabled) return ExportRefusal::kFamily;
+  return refusal_by_bgp(route, source, target);
+}
+
+ExportRefusal refusal_by_policy(const PolicyOutcome& policy, PeerKind source, Family family,
+                                const ExportTarget& target) {
+  if (policy.verdict == Verdict::kReject) return ExportRefusal::kRules;
+  if (!policy.verdict && !exported_by_default(source, target)) return ExportRefusal::kScope;
+  const bool self = sends_next_hop_self(policy, source, target);
+  return self && !target.next_hop_self[index(family)] ? ExportRefusal::kNextHop : ExportRefusal::kNone;
+}
+
 bool may_export(const AttributeKeys& route, PeerKind source, const ExportTarget& target) {
-  if (route.no_advertise) return false;                                                        // RFC 1997
-  if (route.no_export && target.kind == PeerKind::kExternal) return false;                     // RFC 1997
-  if (route.only_to_customer && target.role && is_served_by_peer(*target.role)) return false;  // RFC 9234
-  // RFC 4271 section 9.2, but for RFC 4456.
-  return !is_internal(source) || !is_internal(target.kind) || is_reflected(source, target.kind);
+  return refusal_by_bgp(route, source, target) == ExportRefusal::kNone;
 }
 
 bool is_exportable(const AttributeKeys& route, PeerKind source, Family family, const ExportTarget& target) {
-  if (!target.session.of(family).enabled || !may_export(route, source, target)) return false;
-  if (needs_next_hop_self(source, target) && !target.next_hop_self[index(family)]) return false;
-  return exported_by_default(source, target);
+  return refusal_by_session(route, source, family, target) == ExportRefusal::kNone &&
+         refusal_by_policy({}, source, family, target) == ExportRefusal::kNone;
 }
 
 PathAttributes exported(PathAttributes a, const RibPeer& source, Family family, const ExportTarget& target,
@@ -90,15 +127,9 @@ std::optional<PathAttributes> exported_by_policy(const Prefix& prefix, PathAttri
                                                  const RibPeer& source, const ExportTarget& target,
                                                  const RibIdentity& identity) {
   PolicyRoute route{prefix, route_source(source.kind), std::move(attributes)};
-  PolicyOutcome outcome = target.policy->apply(route, target.local_as);
-  const bool accepted =
-      outcome.verdict ? *outcome.verdict != Verdict::kReject : exported_by_default(source.kind, target);
-  if (!accepted) return std::nullopt;
+  const PolicyOutcome outcome = target.policy->apply(route, target.local_as);
   const Family family = unicast(prefix.family());
-  outcome.next_hop = next_hop_rule(outcome, source.kind);
-  const bool self =
-      outcome.next_hop ? *outcome.next_hop == NextHopRule::kSelf : needs_next_hop_self(source.kind, target);
-  if (self && !target.next_hop_self[index(family)]) return std::nullopt;
+  if (refusal_by_policy(outcome, source.kind, family, target) != ExportRefusal::kNone) return std::nullopt;
   route.attributes.discard = false;  // how we treat packets is nobody else's business
   send(route.attributes, source, family, target, identity, outcome);
   return std::move(route.attributes);

@@ -10,9 +10,16 @@
 #include "bgp/rib/attribute_table.h"
 #include "bgp/rib/output.h"
 #include "bgp/rib/route.h"
+#include "bgp/rib/trial.h"
 
 namespace towpath::bgp {
 
+// What speaks against telling the route, before any rule is asked.
+ExportRefusal refusal_by_session(const AttributeKeys& route, PeerKind source, Family family,
+                                 const ExportTarget& target);
+// And after the rules have said `policy`; without a policy they say nothing.
+ExportRefusal refusal_by_policy(const PolicyOutcome& policy, PeerKind source, Family family,
+                                const ExportTarget& target);
 // Whether BGP lets the route go to these peers at all.
 bool may_export(const AttributeKeys& route, PeerKind source, const ExportTarget& target);
 // May it, and is it where no policy decides?

@@ -36,6 +36,7 @@
 #include "bgp/rib/output.h"
 #include "bgp/rib/route.h"
 #include "bgp/rib/tables.h"
+#include "bgp/rib/trial.h"
 #include "bgp/wire/message.h"
 #include "towpath/base/clock.h"
 
@@ -142,6 +143,11 @@ class Rib {
   // Which rung put the best path of the prefix before the one of `peer` with `path_id`; nothing where either
   // is missing, or the path is excluded or is itself the best.
   std::optional<DecisionRung> explain(const Prefix& prefix, PeerId peer, std::uint32_t path_id) const;
+
+  // What would become of a route with these attributes, next hop included, if the peer announced it.
+  ImportTrial try_import(PeerId peer, const Prefix& prefix, const PathAttributes& attributes) const;
+  // What a peer with this target is told of exactly this prefix, or would be if its output were open.
+  ExportTrial try_export(PeerId peer, const Prefix& prefix, const ExportTarget& target) const;
 
   PeerCounters counters(PeerId peer, Family family) const;
   // Prefixes that the peer has been told, as walk_adj_rib_out() would list them.

@@ -326,16 +326,21 @@ void Peer::send(Slot slot, const Message& message) {
 void Peer::deliver_update() {
   if (!update_.problems.empty()) report_problems();
   if (update_.end_of_rib) return on_end_of_rib(*update_.end_of_rib);
-  if (config_.local_as && !config_.local_as->no_prepend && update_.announces()) {
-    update_.attributes.as_path.prepend(config_.local_as->as);  // RFC 7705 section 3
-  }
-  // RFC 9234 section 5, for a peer that does not mark its routes itself.
-  if (rib_role() && is_served_by_peer(*rib_role()) && !update_.attributes.only_to_customer) {
-    update_.attributes.only_to_customer = session_.peer_as;
-  }
+  if (update_.announces()) complete(update_.attributes);
   context_.rib.apply(id_, update_, message_time_);
   context_.schedule();
   keep_to_limits();
+}
+
+// What this end adds to the attributes of the peer before they are looked at.
+void Peer::complete(PathAttributes& attributes) const {
+  if (config_.local_as && !config_.local_as->no_prepend) {
+    attributes.as_path.prepend(config_.local_as->as);  // RFC 7705 section 3
+  }
+  // RFC 9234 section 5, for a peer that does not mark its routes itself.
+  if (rib_role() && is_served_by_peer(*rib_role()) && !attributes.only_to_customer) {
+    attributes.only_to_customer = peer_as();
+  }
 }
 
 void Peer::keep_to_limits() {
@@ -459,6 +464,15 @@ void Peer::wake_output() {
   if (up_ && context_.rib.has_output(id_)) connections_[index(*up_)]->wake();
 }
 
+// What the session is, or would be with a peer that can all that we can.
+SessionParameters Peer::session_parameters() const {
+  if (up_) return session_.parameters;
+  SessionParameters parameters;
+  for (Family family : kAllFamilies)
+    parameters.families[index(family)].enabled = config_.families[index(family)];
+  return parameters;
+}
+
 ExportTarget Peer::export_target() const {
   ExportTarget target;
   target.kind = peer_kind(local_, config_);
@@ -467,8 +481,8 @@ ExportTarget Peer::export_target() const {
   target.policy = config_.export_policy;
   target.role = rib_role();
   target.scope = config_.export_scope;
-  target.session = session_.parameters;
-  const auto local = connections_[index(*up_)]->local_address();
+  target.session = session_parameters();
+  const auto local = up_ ? connections_[index(*up_)]->local_address() : config_.local_address;
   for (Family family : kAllFamilies) {
     std::optional<IpAddress> address = config_.next_hop_self[index(family)];
     if (!address && local) {
@@ -478,6 +492,28 @@ ExportTarget Peer::export_target() const {
     if (address) target.next_hop_self[index(family)] = NextHop{*address, {}};
   }
   return target;
+}
+
+// --- trials
+
+ImportTrial Peer::try_import(const Prefix& prefix, PathAttributes attributes) const {
+  if (peer_kind(local_, config_) == PeerKind::kExternal) {
+    attributes.local_pref.reset();  // the decoder drops it (RFC 4271 section 5.1.5)
+  } else if (!attributes.local_pref) {
+    attributes.local_pref = kDefaultLocalPref;  // an internal peer sends one
+  }
+  complete(attributes);
+  return context_.rib.try_import(id_, prefix, attributes);
+}
+
+ExportTrial Peer::try_export(const Prefix& prefix) const {
+  ExportTarget target = export_target();
+  for (Family family : kAllFamilies) {
+    auto& self = target.next_hop_self[index(family)];
+    // There will be one, and nobody knows which.
+    if (!up_ && !self) self = NextHop{IpAddress::any(address_family(family)), {}};
+  }
+  return context_.rib.try_export(id_, prefix, target);
 }
 
 // --- reports
@@ -520,7 +556,7 @@ PeerStatus Peer::status() const {
   PeerStatus status;
   status.name = config_.name;
   status.address = config_.address;
-  status.as = up_ ? session_.peer_as : config_.as.number;
+  status.as = peer_as();
   status.state = reported_;
   status.since = std::chrono::duration_cast<std::chrono::seconds>(steady_now() - since_);
   status.hold_time = up_ ? session_.hold_time : config_.hold_time;

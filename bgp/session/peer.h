@@ -86,6 +86,9 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   // Nothing is to be waited for: it was in sync once, or is not meant to be up.
   bool ever_in_sync() const { return ever_in_sync_ || config_.shutdown; }
   PeerStatus status() const;
+  // Speaker::try_import() and try_export().
+  ImportTrial try_import(const Prefix& prefix, PathAttributes attributes) const;
+  ExportTrial try_export(const Prefix& prefix) const;
   // The configuration keeps it down: it is shut down, or lacks its key.
   bool kept_down() const { return config_.shutdown || (config_.md5 && !config_.md5->usable()); }
 
@@ -113,6 +116,8 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
 
   void send(Slot slot, const Message& message);
   std::optional<Role> rib_role() const;  // where it counts
+  AsNumber peer_as() const { return up_ ? session_.peer_as : config_.as.number; }
+  void complete(PathAttributes& attributes) const;
   void deliver_update();
   void deliver_refresh();
   void keep_to_limits();
@@ -124,6 +129,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   void report_state();
 
   void open_output();
+  SessionParameters session_parameters() const;
   ExportTarget export_target() const;
   void keep_or_flush(RouteFate fate);
   void settle_stale_routes(const NegotiatedSession& session);

@@ -16,6 +16,7 @@
 #include "bgp/session/listener.h"
 #include "bgp/session/peer.h"
 #include "bgp/wire/encode.h"
+#include "towpath/base/check.h"
 
 namespace towpath::bgp {
 namespace {
@@ -77,6 +78,12 @@ class Speaker::Impl {
 
   bool in_sync() const { return in_sync_; }
   const std::vector<std::shared_ptr<Peer>>& peers() const { return peers_; }
+  // Of find_peer().
+  const Peer& peer(PeerId id) const {
+    const auto found = std::ranges::find_if(peers_, [&](const auto& peer) { return peer->id() == id; });
+    TOWPATH_CHECK(found != peers_.end());
+    return **found;
+  }
   const Rib& rib() const { return rib_; }
   std::vector<ListenAddress> listening() const;
 
@@ -395,6 +402,14 @@ void Speaker::walk(RibView view, PeerId peer, WalkCursor& cursor, std::size_t bu
     case RibView::kAdjRibIn: return impl_->rib().walk_adj_rib_in(peer, cursor, budget, steady_now(), out);
     case RibView::kAdjRibOut: return impl_->rib().walk_adj_rib_out(peer, cursor, budget, steady_now(), out);
   }
+}
+
+ImportTrial Speaker::try_import(PeerId peer, const Prefix& prefix, const PathAttributes& attributes) const {
+  return impl_->peer(peer).try_import(prefix, attributes);
+}
+
+ExportTrial Speaker::try_export(PeerId peer, const Prefix& prefix) const {
+  return impl_->peer(peer).try_export(prefix);
 }
 
 std::size_t Speaker::prefix_count(Family family) const {

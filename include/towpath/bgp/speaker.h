@@ -34,6 +34,7 @@
 
 #include "bgp/fsm/session_state.h"
 #include "bgp/rib/route.h"
+#include "bgp/rib/trial.h"
 #include "towpath/base/address.h"
 #include "towpath/base/error.h"
 #include "towpath/base/ids.h"
@@ -141,6 +142,12 @@ class Speaker {
   void walk(RibView view, PeerId peer, WalkCursor& cursor, std::size_t budget,
             std::vector<RouteRow>& out) const;
   std::size_t prefix_count(Family family) const;
+
+  // What would become of a route with these attributes, next hop included, if the peer announced it, and what
+  // the peer is told of exactly this prefix. Without a session, by the configuration alone: a peer of any
+  // external AS is then in AS 0, and a next hop that only the session will tell is unspecified.
+  ImportTrial try_import(PeerId peer, const Prefix& prefix, const PathAttributes& attributes) const;
+  ExportTrial try_export(PeerId peer, const Prefix& prefix) const;
 
   // Where it listens, with the real port for a configured port 0. For tests and logs.
   std::vector<ListenAddress> listening() const;

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "towpath/base/address.h"
 #include "towpath/base/prefix.h"
@@ -39,14 +40,15 @@ enum class Code : std::uint16_t {
   kBusy = 503,            // too many clients; the connection ends
 };
 
-enum class Command : std::uint8_t { kVersion, kStatus, kPeers, kBfd, kRoutes, kEndpointChanged };
-inline constexpr std::array<std::pair<std::string_view, Command>, 6> kCommands{
+enum class Command : std::uint8_t { kVersion, kStatus, kPeers, kBfd, kRoutes, kEndpointChanged, kPolicyTest };
+inline constexpr std::array<std::pair<std::string_view, Command>, 7> kCommands{
     {{"version", Command::kVersion},
      {"status", Command::kStatus},
      {"peers", Command::kPeers},
      {"bfd", Command::kBfd},
      {"routes", Command::kRoutes},
-     {"endpoint-changed", Command::kEndpointChanged}}};
+     {"endpoint-changed", Command::kEndpointChanged},
+     {"policy-test", Command::kPolicyTest}}};
 
 enum class RouteTable : std::uint8_t { kLocRib, kAdjRibIn, kAdjRibOut, kKernel, kDiff };
 inline constexpr std::array<std::pair<std::string_view, RouteTable>, 5> kRouteTables{
@@ -76,10 +78,29 @@ struct EndpointName {
   friend bool operator==(const EndpointName&, const EndpointName&) = default;
 };
 
+enum class Direction : std::uint8_t { kImport, kExport };
+inline constexpr std::array<std::pair<std::string_view, Direction>, 2> kDirections{
+    {{"import", Direction::kImport}, {"export", Direction::kExport}}};
+
+// A route to try. What stands behind `prefix` is for kImport: a peer is told what this host has.
+struct PolicyTest {
+  Direction direction = Direction::kImport;
+  std::string peer{};
+  Prefix prefix{};
+  std::optional<std::string> origin{};   // igp (if not given), egp, incomplete
+  std::optional<std::string> as_path{};  // "65001 65002 {65003 65004}"
+  std::optional<IpAddress> next_hop{};   // the peer's address if not given
+  std::optional<std::uint32_t> med{};
+  std::optional<std::uint32_t> local_pref{};  // external peers send none
+  std::vector<std::string> communities{};     // of all three kinds, as rules write them
+  friend bool operator==(const PolicyTest&, const PolicyTest&) = default;
+};
+
 struct Request {
   Command command = Command::kVersion;
-  RouteQuery routes{};      // of kRoutes
-  EndpointName endpoint{};  // of kEndpointChanged
+  RouteQuery routes{};       // of kRoutes
+  EndpointName endpoint{};   // of kEndpointChanged
+  PolicyTest policy_test{};  // of kPolicyTest
   friend bool operator==(const Request&, const Request&) = default;
 };
 

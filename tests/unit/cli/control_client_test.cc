@@ -100,5 +100,29 @@ TEST(ControlClient, StopsWhenTheReaderHasSeenEnough) {
   EXPECT_EQ(seen, 3);
 }
 
+TEST(FormatRequest, ARouteToTry) {
+  control::Request request{.command = control::Command::kPolicyTest};
+  request.policy_test = {
+      .direction = control::Direction::kExport, .peer = "b", .prefix = *Prefix::parse("::/0")};
+  EXPECT_EQ(format_request(request),
+            R"({"arguments":{"direction":"export","peer":"b","prefix":"::/0"},"command":"policy-test","v":1})"
+            "\n");
+  request.policy_test = {.direction = control::Direction::kImport,
+                         .peer = "b",
+                         .prefix = *Prefix::parse("10.0.0.0/8"),
+                         .origin = "igp",
+                         .as_path = "65001",
+                         .next_hop = *IpAddress::parse("192.0.2.7"),
+                         .med = 1,
+                         .local_pref = 2,
+                         .communities = {"65001:7"}};
+  EXPECT_EQ(
+      format_request(request),
+      R"({"arguments":{"as_path":"65001","communities":["65001:7"],"direction":"import","local_pref":2,)"
+      R"("med":1,"next_hop":"192.0.2.7","origin":"igp","peer":"b","prefix":"10.0.0.0/8"},)"
+      R"("command":"policy-test","v":1})"
+      "\n");
+}
+
 }  // namespace
 }  // namespace towpath::cli

@@ -65,6 +65,31 @@ TEST(Options, EveryCommandIsKnown) {
   EXPECT_TRUE(std::get<Options>(parse({"ipam", "--allocations"})).ipam.allocations);
 }
 
+TEST(Options, ARouteToTry) {
+  const auto import = parse({"policy-test", "import",       "tor-a",      "10.0.0.0/8",  "--as-path",
+                             "65001 65002", "--community",  "65001:7",    "--community", "rt:1:2",
+                             "--origin",    "egp",          "--next-hop", "192.0.2.7",   "--med",
+                             "5",           "--local-pref", "200",        "-o",          "json"});
+  ASSERT_TRUE(std::holds_alternative<Options>(import));
+  const Options& options = std::get<Options>(import);
+  EXPECT_EQ(options.action, Action::kPolicyTest);
+  EXPECT_EQ(options.format, Format::kJson);
+  const control::PolicyTest wanted{.direction = control::Direction::kImport,
+                                   .peer = "tor-a",
+                                   .prefix = *Prefix::parse("10.0.0.0/8"),
+                                   .origin = "egp",
+                                   .as_path = "65001 65002",
+                                   .next_hop = *IpAddress::parse("192.0.2.7"),
+                                   .med = 5,
+                                   .local_pref = 200,
+                                   .communities = {"65001:7", "rt:1:2"}};
+  EXPECT_EQ(options.policy_test, wanted);
+  const auto out = parse({"policy-test", "export", "b", "fd00:64::/64"});
+  ASSERT_TRUE(std::holds_alternative<Options>(out));
+  EXPECT_EQ(std::get<Options>(out).policy_test.direction, control::Direction::kExport);
+  EXPECT_EQ(std::get<Options>(out).policy_test.prefix, *Prefix::parse("fd00:64::/64"));
+}
+
 TEST(Options, WrongCommandLinesEndWithTheirOwnCodeAndOneReason) {
   struct Row {
     std::vector<const char*> words;
@@ -79,6 +104,13 @@ TEST(Options, WrongCommandLinesEndWithTheirOwnCodeAndOneReason) {
       {{"routes", "fib"},
        "'fib' is no table (loc-rib, adj-rib-in, adj-rib-out, kernel, diff), no prefix and no address"},
       {{"routes", "10.0.0.1/8"}, "'10.0.0.1/8' has bits set beyond its length; the network is 10.0.0.0/8"},
+      {{"policy-test"}, "subcommand"},
+      {{"policy-test", "import", "b"}, "PREFIX"},
+      {{"policy-test", "import", "b", "10.0.0.1/8"}, "the network is 10.0.0.0/8"},
+      {{"policy-test", "import", "b", "::/0", "--next-hop", "here"}, "'here' is not an IP address"},
+      {{"policy-test", "import", "b", "::/0", "--origin", "me"}, "me"},
+      {{"policy-test", "import", "b", "::/0", "--med", "-1"}, "--med"},
+      {{"policy-test", "export", "b", "::/0", "--med", "1"}, "--med"},
       {{"routes", "kernel", "diff"}, "'diff': one table at a time"},
       {{"routes", "10.0.0.0/8", "10.0.0.0/9"}, "'10.0.0.0/9': one prefix or address at a time"},
   };

@@ -105,5 +105,42 @@ TEST(Run, AFullDiskIsAnError) {
   std::fclose(full);
 }
 
+TEST(Run, ARouteThatWasTriedIsToldInLines) {
+  const std::string row =
+      R"({"direction":"import","peer":"tor-a","session":false,"prefix":"10.1.0.0/16","outcome":"accept",)"
+      R"("rule":"pools","reason":"","rules":[{"rule":"import[0]","matched":false,"mismatch":"as_path.contains"},)"
+      R"({"rule":"pools","matched":true,"does":"accept"}],"route":{"next_hop":"192.0.2.2","origin":"igp",)"
+      R"("as_path":"65001","communities":[]},"result":{"next_hop":"192.0.2.2","origin":"igp","as_path":"65001",)"
+      R"("local_pref":200,"med":0,"communities":["65001:7","no-export"]}})";
+  const std::string reply = "{\"code\":100,\"row\":" + row + "}\n{\"code\":200,\"rows\":1}\n";
+  ScriptedAgent agent(reply);
+  const Outcome outcome = run_with(ask(Action::kPolicyTest, agent.path(), Format::kTable));
+  EXPECT_EQ(outcome.code, kExitOk);
+  EXPECT_EQ(outcome.out,
+            "prefix    10.1.0.0/16\n"
+            "from      tor-a, without a session: by the configuration alone\n"
+            "route     next hop 192.0.2.2, origin igp, AS path 65001\n"
+            "rule      import[0]  does not fit: as_path.contains\n"
+            "rule      pools  fits: accept\n"
+            "outcome   accept by rule pools\n"
+            "result    next hop 192.0.2.2, origin igp, AS path 65001, local preference 200, MED 0, "
+            "communities 65001:7 "
+            "no-export\n");
+  ScriptedAgent same(reply);
+  EXPECT_EQ(run_with(ask(Action::kPolicyTest, same.path())).out, "[\n" + row + "\n]\n");
+}
+
+TEST(Run, ARefusedExportSaysWhyAndSteersNoTerminal) {
+  ScriptedAgent agent(
+      R"({"code":100,"row":{"direction":"export","peer":"b","session":true,"prefix":"::/0","outcome":"reject",)"
+      R"("rule":"","reason":"the best path\u001b came from this peer","rules":[],"source":"b"}})"
+      "\n{\"code\":200,\"rows\":1}\n");
+  EXPECT_EQ(run_with(ask(Action::kPolicyTest, agent.path(), Format::kTable)).out,
+            "prefix    ::/0\n"
+            "to        b\n"
+            "source    b\n"
+            "outcome   reject: the best path? came from this peer\n");
+}
+
 }  // namespace
 }  // namespace towpath::cli

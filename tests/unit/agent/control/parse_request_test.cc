@@ -11,8 +11,10 @@ using control::RouteTable;
 
 TEST(ParseRequest, TakesEveryCommand) {
   for (const auto& [word, command] : control::kCommands) {
-    const std::string arguments =
-        command == Command::kEndpointChanged ? R"({"container":"c","ifname":"e"})" : "{}";
+    const std::string arguments = command == Command::kEndpointChanged ? R"({"container":"c","ifname":"e"})"
+                                  : command == Command::kPolicyTest
+                                      ? R"({"direction":"import","peer":"b","prefix":"::/0"})"
+                                      : "{}";
     const auto request =
         parse_request(R"({"v":1,"command":")" + std::string(word) + R"(","arguments":)" + arguments + "}");
     ASSERT_TRUE(request.has_value()) << word;
@@ -43,6 +45,52 @@ TEST(ParseRequest, TakesTheNamesOfAnEndpoint) {
   EXPECT_EQ(request->endpoint, (control::EndpointName{"8e1f", "eth0"}));
 }
 
+TEST(ParseRequest, TakesARouteToTry) {
+  const auto request = parse_request(
+      R"({"v":1,"command":"policy-test","arguments":{"direction":"import","peer":"b","prefix":"10.0.0.0/8",)"
+      R"("origin":"egp","as_path":"65001 {7 8}","next_hop":"192.0.2.7","med":0,"local_pref":4294967295,)"
+      R"("communities":["65001:7","rt:1:2"]}})");
+  ASSERT_TRUE(request.has_value()) << request.error().message;
+  const control::PolicyTest wanted{.direction = control::Direction::kImport,
+                                   .peer = "b",
+                                   .prefix = *Prefix::parse("10.0.0.0/8"),
+                                   .origin = "egp",
+                                   .as_path = "65001 {7 8}",
+                                   .next_hop = *IpAddress::parse("192.0.2.7"),
+                                   .med = 0,
+                                   .local_pref = 4294967295,
+                                   .communities = {"65001:7", "rt:1:2"}};
+  EXPECT_EQ(request->policy_test, wanted);
+}
+
+TEST(ParseRequest, RefusesARouteToTryThatIsNone) {
+  struct Row {
+    const char* arguments;
+    const char* message;
+  };
+  for (const Row& row : {
+           Row{R"({"peer":"b","prefix":"::/0"})", "direction: is missing"},
+           Row{R"({"direction":"in","peer":"b","prefix":"::/0"})",
+               "direction: value 'in': must be one of import, export"},
+           Row{R"({"direction":"import","peer":"","prefix":"::/0"})", "peer: value '': must not be empty"},
+           Row{R"({"direction":"import","peer":"b"})", "prefix: is missing"},
+           Row{R"({"direction":"import","peer":"b","prefix":"::/0","med":-1})",
+               "med: value '-1': must be a number from 0 to 4294967295"},
+           Row{R"({"direction":"import","peer":"b","prefix":"::/0","med":4294967296})",
+               "med: value '4294967296': must be a number from 0 to 4294967295"},
+           Row{R"({"direction":"import","peer":"b","prefix":"::/0","communities":[7]})",
+               "communities: value '[7]': must be a list of strings"},
+           Row{R"({"direction":"export","peer":"b","prefix":"::/0","med":1})",
+               "med: unknown argument; policy-test takes direction, peer, prefix"},
+       }) {
+    const auto request =
+        parse_request(std::string(R"({"v":1,"command":"policy-test","arguments":)") + row.arguments + "}");
+    ASSERT_FALSE(request.has_value()) << row.arguments;
+    EXPECT_EQ(request.error().code, Code::kBadArgument);
+    EXPECT_EQ(request.error().message, row.message);
+  }
+}
+
 TEST(ParseRequest, RefusesWithCodeAndReason) {
   struct Row {
     const char* line;
@@ -63,7 +111,8 @@ TEST(ParseRequest, RefusesWithCodeAndReason) {
       {R"({"v":1,"command":"peers","args":{}})", Code::kMalformed,
        "args: unknown key; known are v, command, arguments"},
       {R"({"v":1,"command":"reboot"})", Code::kUnknownCommand,
-       "command: value 'reboot': must be one of version, status, peers, bfd, routes, endpoint-changed"},
+       "command: value 'reboot': must be one of version, status, peers, bfd, routes, endpoint-changed, "
+       "policy-test"},
       {R"({"v":1,"command":"peers","arguments":[]})", Code::kMalformed, "arguments: must be an object"},
       {R"({"v":1,"command":"peers","arguments":{"x":1}})", Code::kBadArgument,
        "x: unknown argument; peers takes none"},
