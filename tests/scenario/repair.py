@@ -1,0 +1,73 @@
+"""Another process spoils our routes and next-hop objects a thousand times: all is put right, and nothing of others is touched.
+How long it takes is printed, and no reason to fail: that depends on the machine.
+"""
+
+import json
+import os
+import pathlib
+import statistics
+import sys
+import unittest
+
+from lab import Lab, wait_until
+
+DISTURB = pathlib.Path(__file__).resolve().parent.parent / "support" / "disturb.py"
+COUNT = int(os.environ.get("TOWPATH_REPAIRS", "1000"))
+SEED = int(os.environ.get("TOWPATH_SEED", "1"))
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+class Repair(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab()
+        cls.addClassCleanup(cls.lab.close)
+        cls.a, cls.b, cls.c = (cls.lab.add_host(f"host-{letter}") for letter in "abc")
+        for host in (cls.b, cls.c):
+            number = int(host.blocks[0].split(".")[2])
+            host.config["blocks"] += [f"10.64.{number}.{at}/28" for at in range(64, 256, 16)]
+            host.config["blocks"] += [f"fd00:64:0:{number * 256 + at:x}::/64" for at in range(12)]
+            # Both have these: routes with two next hops.
+            host.config["blocks"] += [f"10.64.200.{at}/28" for at in range(0, 192, 16)]
+            host.config["blocks"] += [f"fd00:64:0:{200 * 256 + at:x}::/64" for at in range(12)]
+        cls.a.config["multipath"] = 2
+        cls.lab.full_mesh()
+        for host in cls.lab.hosts:
+            host.start_agent()
+        wait_until(lambda: cls.a.established("host-b", "host-c"), 30, "sessions")
+        wait_until(cls.settled, 30, lambda: f"host-a: {cls.a.ctl('routes', 'diff')}\n{cls.a.log_tail()}")
+
+    @classmethod
+    def settled(cls):
+        status = cls.a.ctl("status")
+        status = status[0] if isinstance(status, list) else status
+        # Learned: 14 of each host and 12 of both, each family; own: one, each family. Two next hops, two members and
+        # a group, each family.
+        return (status["in_sync"] and status["deletes_allowed"] and status["routes_actual"] == 2 * (13 + 13 + 12 + 1)
+                and status["next_hops"] == 2 * 5)
+
+    def test_a_thousand_repairs(self):
+        found = json.loads(self.a.run(sys.executable, DISTURB, COUNT, SEED))
+        times = found["times_ms"]
+        everything = [value for values in times.values() for value in values]
+        for name, values in sorted(times.items()):
+            print(f"{name}: {len(values)} repaired, median {statistics.median(values):.1f} ms, "
+                  f"p99 {percentile(values, 0.99):.1f} ms, max {max(values):.1f} ms", flush=True)
+        print(f"all: {len(everything)} repaired of {found['routes']} routes and {found['next_hops']} next hops, "
+              f"median {statistics.median(everything):.1f} ms, p99 {percentile(everything, 0.99):.1f} ms, "
+              f"max {max(everything):.1f} ms; seed {SEED}", flush=True)
+        self.assertEqual(found["not_repaired"], [], self.a.log_tail())
+        self.assertEqual(len(everything), COUNT)
+        self.assertGreaterEqual(len(times), 9, "each kind of disturbance came up")
+        self.assertEqual(found["routes"], 2 * (13 + 13 + 12 + 1))
+        self.assertGreater(found["foreign_routes"], 70)
+        self.assertTrue(found["foreign_same"])
+        self.assertEqual(found["foreign_notifications"], 0)
+        wait_until(self.settled, 10, lambda: f"host-a: {self.a.ctl('routes', 'diff')}\n{self.a.log_tail()}")
+
+
+if __name__ == "__main__":
+    unittest.main()
