@@ -44,11 +44,19 @@ bool is_identifier(std::string_view text) {
   });
 }
 
-// What the kernel takes as an interface name (dev_valid_name()).
-bool is_interface_name(std::string_view text) {
-  return !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
-         std::ranges::none_of(text, [](char c) {
-           return c == '/' || c == ':' || std::isspace(static_cast<unsigned char>(c)) != 0;
+// JSON carries nothing else, so anything else would come back changed in a result.
+bool is_utf8(const std::string& text) {
+  const Json value(text);
+  return value.dump(-1, ' ', false, Json::error_handler_t::ignore) ==
+         value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// What the kernel takes as an interface name (dev_valid_name()), and takes as it is: '%' it reads as a
+// template, and the two words stand for more than one interface in net.ipv4.conf.
+bool is_interface_name(const std::string& text) {
+  return !text.empty() && text.size() <= 15 && text != "." && text != ".." && text != "all" &&
+         text != "default" && is_utf8(text) && std::ranges::none_of(text, [](char c) {
+           return c == '/' || c == ':' || c == '%' || std::isspace(static_cast<unsigned char>(c)) != 0;
          });
 }
 
@@ -71,6 +79,9 @@ CniStatus require_variables(CniCommand command, const CniRequest& request) {
 }
 
 CniStatus read_args(CniRequest& request) {
+  if (!is_utf8(request.args_text)) {
+    return bad_variable(fmt::format("CNI_ARGS: '{}' is not UTF-8", show(Json(request.args_text))));
+  }
   std::string_view rest = request.args_text;
   while (!rest.empty()) {
     const std::string_view pair = rest.substr(0, rest.find(';'));
@@ -112,10 +123,10 @@ CniStatus read_environment(const Environment& environment, CniRequest& request) 
                                     request.attachment.container_id.size(), kMaxContainerId));
   }
   if (!is_interface_name(request.attachment.ifname)) {
-    return bad_variable(
-        fmt::format("CNI_IFNAME: '{}' is not an interface name (1 to 15 characters, no '/', ':' or "
-                    "space)",
-                    show(Json(request.attachment.ifname))));
+    return bad_variable(fmt::format(
+        "CNI_IFNAME: '{}' is not an interface name (1 to 15 bytes of UTF-8 without '/', ':', '%' and "
+        "space; not 'all' or 'default')",
+        show(Json(request.attachment.ifname))));
   }
   return {};
 }
@@ -170,12 +181,29 @@ CniStatus read_valid_attachments(const JsonObject& config, CniRequest& request) 
   return {};
 }
 
+// Where the text stops being JSON. The text itself is not shown: it may hold secrets.
+std::string place_of_error(std::string_view text) {
+  std::size_t at = text.size();
+  try {
+    const Json parsed = Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    at = std::min(at, error.byte == 0 ? 0 : error.byte - 1);
+  }
+  const std::string_view before = text.substr(0, at);
+  const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+  return fmt::format("line {}, column {}", 1 + std::ranges::count(before, '\n'),
+                     1 + before.size() - line_start);
+}
+
 CniStatus read_config(CniRequest& request, CniVersion& version) {
   request.config = Json::parse(request.config_text, nullptr, false);
+  if (request.config_text.empty()) {
+    return cni_fail(CniCode::kDecode, "standard input is empty; the network configuration is expected there");
+  }
   if (request.config.is_discarded()) {
     return cni_fail(CniCode::kDecode,
-                    fmt::format("the network configuration on standard input ({} bytes) is not JSON",
-                                request.config_text.size()));
+                    fmt::format("the network configuration on standard input ({} bytes) is not JSON: see {}",
+                                request.config_text.size(), place_of_error(request.config_text)));
   }
   if (!request.config.is_object()) {
     return cni_fail(CniCode::kDecode, "the network configuration on standard input is not a JSON object");
@@ -184,6 +212,8 @@ CniStatus read_config(CniRequest& request, CniVersion& version) {
   request.version = version;
   TOWPATH_TRY(const JsonObject config, JsonObject::make(request.config, ""));
   TOWPATH_TRY(request.network, config.string_or("name", ""));
+  if (request.network.empty())
+    return cni_fail(CniCode::kInvalidConfig, "name is missing: the network's name");
   if (!is_identifier(request.network)) {
     return cni_fail(
         CniCode::kInvalidConfig,

@@ -25,7 +25,7 @@ ipam::ReserveRequest make_reserve_request(const CniRequest& request, const IpamC
 }
 
 CniExpected<ipam::EndpointRecord> reserve(ipam::StateStore& store, ipam::ReserveRequest request,
-                                          const IsStale& is_stale) {
+                                          const GiveWay& give_way) {
   // A second round is for a record that went away, or was replaced, between the two looks; a third has never
   // been needed.
   for (int round = 0;; ++round) {
@@ -37,7 +37,8 @@ CniExpected<ipam::EndpointRecord> reserve(ipam::StateStore& store, ipam::Reserve
       return std::unexpected(to_cni_error(std::move(record).error()));
     TOWPATH_CNI_TRY(const auto existing, store.find(request.attachment));
     if (!existing) continue;
-    if (!is_stale(*existing)) {
+    TOWPATH_TRY(const bool gives_way, give_way(*existing));
+    if (!gives_way) {
       return cni_fail(CniCode::kInvalidEnvironment,
                       fmt::format("CNI_CONTAINERID, CNI_IFNAME: {} is attached to network {} already",
                                   request.attachment.to_string(), existing->network));

@@ -42,11 +42,12 @@ struct IpamConfig {
 ipam::ReserveRequest make_reserve_request(const CniRequest& request, const IpamConfig& config,
                                           ipam::AllocationState state, WallTime now);
 
-// Reserves; where a record of the attachment is in the way, asks `is_stale` whether its sandbox or its
-// interface is gone, and takes its place if so. kInvalidEnvironment if it is alive.
-using IsStale = std::function<bool(const ipam::EndpointRecord&)>;
+// Reserves; where a record of the attachment is in the way, asks `give_way` whether it can be replaced, and
+// takes its place if so. With the record its addresses become free, so by then nothing on this host may
+// answer for them any more: `give_way` sees to that. kInvalidEnvironment if the attachment is alive.
+using GiveWay = std::function<CniExpected<bool>(const ipam::EndpointRecord&)>;
 CniExpected<ipam::EndpointRecord> reserve(ipam::StateStore& store, ipam::ReserveRequest request,
-                                          const IsStale& is_stale);
+                                          const GiveWay& give_way);
 
 // Is the network namespace of the record still the one at its path?
 bool sandbox_is_alive(const ipam::EndpointRecord& record, const LookAtNetns& look = look_at_netns);

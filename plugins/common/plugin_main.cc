@@ -1,9 +1,12 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdlib>
+#include <cstring>
 
 #include "plugins/common/crash_guard.h"
 #include "plugins/common/run_plugin.h"
@@ -39,9 +42,30 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
+// A runtime that closed one of these would otherwise have our result written into whatever file is opened
+// first.
+void occupy_standard_files() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    // Open for reading only: a write fails, as it should.
+    while (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDONLY) >= 0) {
+    }
+  }
+}
+
+// What ADD made is taken away again when nobody learned of it.
+void undo_add(PluginCall call, const PluginHandlers& handlers, std::string config_text) {
+  const auto environment = call.environment;
+  call.environment = [environment](const char* name) -> std::optional<std::string> {
+    return std::string_view(name) == "CNI_COMMAND" ? std::optional<std::string>("DEL") : environment(name);
+  };
+  call.read_stdin = [text = std::move(config_text)]() -> Result<std::string> { return text; };
+  static_cast<void>(run_plugin(call, handlers));  // of two errors the first is the one to report
+}
+
 }  // namespace
 
 int plugin_main(const PluginHandlers& handlers) {
+  occupy_standard_files();
   install_crash_guard();
   // A runtime that went away must not stop the work, or its rollback, half way.
   ::signal(SIGPIPE, SIG_IGN);
@@ -51,10 +75,19 @@ int plugin_main(const PluginHandlers& handlers) {
     if (value == nullptr) return std::nullopt;
     return value;
   };
-  call.read_stdin = read_standard_input;
+  std::string config_text;
+  call.read_stdin = [&config_text]() -> Result<std::string> {
+    TOWPATH_TRY(config_text, read_standard_input());
+    return config_text;
+  };
   const PluginOutcome outcome = run_plugin(call, handlers);
   write_all(STDERR_FILENO, outcome.standard_error);
-  return write_all(STDOUT_FILENO, outcome.standard_output) ? outcome.exit_code : 1;
+  if (write_all(STDOUT_FILENO, outcome.standard_output)) return outcome.exit_code;
+  write_all(STDERR_FILENO,
+            fmt::format("the result cannot be written to standard output: {}\n", std::strerror(errno)));
+  if (outcome.exit_code == 0 && call.environment("CNI_COMMAND") == "ADD")
+    undo_add(call, handlers, std::move(config_text));
+  return 1;
 }
 
 }  // namespace towpath::cni

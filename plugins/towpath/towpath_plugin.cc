@@ -26,8 +26,7 @@ using netlink::Sandbox;
 // --- ADD ---
 
 // A record in the way of ADD is stale if what it stands for is gone: its sandbox, or in the same sandbox its
-// interface. A pending one in the same sandbox is of an ADD that was killed; whether it had made the
-// interface, making ours will tell.
+// interface. A pending one in the same sandbox is of an ADD that was killed.
 bool is_stale(const ipam::EndpointRecord& record, const Sandbox& sandbox, NetlinkSocket& inside) {
   if (record.sandbox_inode != sandbox.inode()) return !sandbox_is_alive(record);
   if (record.state == ipam::AllocationState::kPending) return true;
@@ -121,11 +120,17 @@ CniExpected<CniResult> add(const CniRequest& request) {
     // The last of all inverses: the agent reads that the record is gone.
     rollback.push([&config, &request] { unmap_ports(config, request.attachment); });
   }
-  TOWPATH_TRY(auto record,
-              reserve(store,
-                      make_reserve_request(request, config.ipam, ipam::AllocationState::kPending,
-                                           std::chrono::system_clock::now()),
-                      [&](const auto& existing) { return is_stale(existing, sandbox, inside); }));
+  // The kernel first, as DEL has it: an earlier ADD that was killed may have left its interface and host
+  // routes, and an ifb does not go away with its sandbox.
+  const auto give_way = [&](const ipam::EndpointRecord& existing) -> CniExpected<bool> {
+    if (!is_stale(existing, sandbox, inside)) return false;
+    TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, existing.attachment, true));
+    return true;
+  };
+  TOWPATH_TRY(auto record, reserve(store,
+                                   make_reserve_request(request, config.ipam, ipam::AllocationState::kPending,
+                                                        std::chrono::system_clock::now()),
+                                   give_way));
   rollback.push([&store, id = record.attachment, generation = record.generation] {
     static_cast<void>(store.release(id, generation));  // a pending record that stays is released by DEL or GC
   });

@@ -203,6 +203,14 @@ TEST_F(BandwidthTest, NoIfbOutlivesItsEndpoint) {
   EXPECT_TRUE(has_ifb("a")) << "the sandbox takes the pair along, not the ifb";
   EXPECT_TRUE(call("GC", "", "", R"({"cni.dev/valid-attachments":[]})").ok());
   EXPECT_FALSE(has_ifb("a")) << "GC";
+
+  sandbox = std::make_unique<NetworkNamespace>();
+  ASSERT_TRUE(add("a", *sandbox, kBothWays).ok());
+  sandbox = std::make_unique<NetworkNamespace>();
+  ASSERT_TRUE(add("a", *sandbox).ok());
+  EXPECT_FALSE(has_ifb("a")) << "ADD without a bandwidth, in place of one whose sandbox is gone";
+  EXPECT_TRUE(del("a").ok());
+  sandbox.reset();
   expect_nothing_left();
 
   const NetworkNamespace another;

@@ -18,7 +18,9 @@ namespace {
 class ProcessesTest : public PluginTest {
  protected:
   // Starts the plugin in the host's namespace; input and output are files, so nobody has to read along.
-  pid_t start(const std::string& verb, const std::string& container, const std::string& netns) {
+  // `other_output`: another file; empty: standard output is closed.
+  pid_t start(const std::string& verb, const std::string& container, const std::string& netns,
+              std::optional<std::string> other_output = std::nullopt) {
     const std::string base = directory_.path() + "/" + container + "." + verb;
     std::ofstream(base + ".in") << config().dump();
     const auto environment = variables(verb, container, netns);
@@ -28,13 +30,13 @@ class ProcessesTest : public PluginTest {
     for (std::string& text : texts) pointers.push_back(text.data());
     pointers.push_back(nullptr);
     const std::string input = base + ".in";
-    const std::string output = base + ".out";
+    const std::string output = other_output.value_or(base + ".out");
     const pid_t pid = fork();
     if (pid != 0) return pid;
-    const int in = ::open(input.c_str(), O_RDONLY);
-    const int out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    const int in = ::open(input.c_str(), O_RDONLY | O_CLOEXEC);
     ::dup2(in, 0);
-    ::dup2(out, 1);
+    ::close(1);
+    if (!output.empty()) ::dup2(::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), 1);
     std::array<char*, 2> arguments{const_cast<char*>(TOWPATH_PLUGIN), nullptr};
     ::execve(TOWPATH_PLUGIN, arguments.data(), pointers.data());
     _exit(127);
@@ -121,6 +123,39 @@ TEST_F(ProcessesTest, AddKilledAtAnyMomentIsCleanedByDel) {
     EXPECT_FALSE(has_link(sandbox, "eth0"));
   }
   EXPECT_LT(finished, 80) << "no ADD was killed: the test shows nothing";
+}
+
+// A runtime that tries again, without DEL. What the killed one had is not given to others while the kernel
+// still has it.
+TEST_F(ProcessesTest, AddKilledAtAnyMomentCanBeRepeated) {
+  std::minstd_rand random(1970);
+  int killed = 0;
+  for (int round = 0; round < 80; ++round) {
+    const NetworkNamespace sandbox;
+    const pid_t pid = start("ADD", "k", sandbox.path());
+    usleep(static_cast<useconds_t>(random() % 4000));
+    kill(pid, SIGKILL);
+    killed += WIFSIGNALED(wait_for(pid)) ? 1 : 0;
+    const PluginAnswer again = add("k", sandbox);
+    if (!again.ok()) {
+      EXPECT_EQ(again.code(), 4U) << "the first had done all its work: " << again.text;
+    }
+    EXPECT_EQ(host_routes(), 2U);
+    EXPECT_EQ(addresses_in_use(), 2U);
+    ASSERT_TRUE(call("DEL", "k", sandbox.path()).ok());
+    expect_nothing_left();
+  }
+  EXPECT_GT(killed, 0) << "no ADD was killed: the test shows nothing";
+}
+
+TEST_F(ProcessesTest, AResultThatNobodyGetsIsTakenBack) {
+  for (const char* output : {"/dev/full", ""}) {
+    const NetworkNamespace sandbox;
+    const int status = wait_for(start("ADD", "w", sandbox.path(), output));
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << output << status;
+    EXPECT_FALSE(has_link(sandbox, "eth0")) << output;
+    expect_nothing_left();
+  }
 }
 
 TEST_F(ProcessesTest, AddKilledAtAnyMomentIsCleanedByGcWhenTheSandboxIsGone) {
