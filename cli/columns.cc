@@ -53,6 +53,13 @@ std::string rested(const json& row) {
   return time.empty() ? "not used" : time;
 }
 
+// What was done, or could be.
+std::string repair_word(const json& row) {
+  const std::string repair = text(row, "repair");
+  if (!is_true(row, "done")) return repair;
+  return repair == "release" ? "released" : repair == "rebuild" ? "rebuilt" : "gone";
+}
+
 // A cell that shows one key as it is.
 #define TOWPATH_CELL(key) [](const json& row) { return text(row, key); }
 
@@ -180,6 +187,12 @@ Columns released_columns() {
           {"CONTAINER", short_id},
           {"IFNAME", TOWPATH_CELL("ifname")},
           {"NETWORK", TOWPATH_CELL("network"), false, 8, 3}};
+}
+
+Columns repair_columns() {
+  Columns columns = finding_columns();
+  columns.insert(columns.begin(), {"REPAIR", repair_word});
+  return columns;
 }
 
 Columns finding_columns() {

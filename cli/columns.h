@@ -15,6 +15,8 @@ Columns allocation_columns();
 Columns resting_columns();
 Columns released_columns();
 Columns finding_columns();
+// The same, and what is done about each.
+Columns repair_columns();
 Columns version_columns();
 // A status row is printed as a list, one key a line.
 std::string status_text(std::string_view json_row);

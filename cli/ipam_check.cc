@@ -34,16 +34,19 @@ Result<std::vector<ipam::Finding>> find_problems(const ipam::StateStore& store) 
   return findings;
 }
 
+json finding_row(const ipam::Finding& finding) {
+  return {{"kind", format(finding.kind)},
+          {"address", finding.address},
+          {"container_id", finding.attachment.container_id},
+          {"ifname", finding.attachment.ifname},
+          {"reason", finding.reason}};
+}
+
 Result<bool> print_check(const std::string& state_dir, Output& output) {
   TOWPATH_TRY(const auto store, open_store(state_dir));
   TOWPATH_TRY(const auto findings, find_problems(store));
   for (const ipam::Finding& finding : findings) {
-    const json row{{"kind", format(finding.kind)},
-                   {"address", finding.address},
-                   {"container_id", finding.attachment.container_id},
-                   {"ifname", finding.attachment.ifname},
-                   {"reason", finding.reason}};
-    if (!output.row(to_line(row))) break;
+    if (!output.row(to_line(finding_row(finding)))) break;
   }
   return findings.empty();
 }

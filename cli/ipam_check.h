@@ -1,6 +1,7 @@
 // `ipam check`: the state store against the kernel and the sandboxes.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ namespace towpath::cli {
 // What is wrong, and was still wrong at later looks: nothing of an ADD or a DEL that is under way. Blocks for
 // the time between the looks, if the first found something.
 Result<std::vector<ipam::Finding>> find_problems(const ipam::StateStore& store);
+
+// One row for each finding, as `check` and `repair` show them.
+nlohmann::json finding_row(const ipam::Finding& finding);
 
 // One row for each finding; true if there is none.
 Result<bool> print_check(const std::string& state_dir, Output& output);

@@ -12,7 +12,7 @@ namespace towpath::cli {
 namespace {
 
 constexpr const char* kFooter = R"(
-Exit codes: 0 all is well, 1 an error, or a finding of ipam check, 2 a wrong command line, 3 the agent is not reachable.
+Exit codes: 0 all is well, 1 an error, or a finding of ipam check or repair, 2 a wrong command line, 3 the agent is not reachable.
 endpoints and ipam read the state of this host, and need no agent.)";
 
 constexpr const char* kRoutesFooter = R"(
@@ -25,7 +25,8 @@ Examples: towpathctl routes 10.64.0.0/16            what lies inside this prefix
 constexpr const char* kIpamFooter = R"(
 Examples: towpathctl ipam                            the blocks of this host and their use
           towpathctl ipam show -v --block 10.64.1.0/26
-          towpathctl ipam check                      exit code 0 if all is as it should be, 1 if not)";
+          towpathctl ipam check                      exit code 0 if all is as it should be, 1 if not
+          towpathctl ipam repair --apply             releases what containers that are gone held)";
 
 constexpr const char* kPolicyTestFooter = R"(
 Says which rules the route meets and what comes of it; changes nothing.
@@ -213,6 +214,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   const CLI::App* ipam_check =
       ipam->add_subcommand("check", "compares the state of this host with its kernel and its containers");
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
+  CLI::App* ipam_repair = ipam->add_subcommand(
+      "repair", "what can be done safely about the findings of check: says it, and with --apply does it");
+  ipam_repair->add_flag("--apply", options.apply, "do it");
   const CLI::App* ipam_release = add_release(*ipam, options.release);
 
   try {
@@ -236,7 +240,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
                                                         {endpoints, Action::kEndpoints},
                                                         {ipam, Action::kIpamShow},
                                                         {ipam_check, Action::kIpamCheck},
-                                                        {ipam_release, Action::kIpamRelease}};
+                                                        {ipam_release, Action::kIpamRelease},
+                                                        {ipam_repair, Action::kIpamRepair}};
   for (const auto& [command, action] : actions) {
     if (command->parsed()) options.action = action;
   }

@@ -22,7 +22,8 @@ enum class Action {
   kEndpoints,
   kIpamShow,
   kIpamCheck,
-  kIpamRelease
+  kIpamRelease,
+  kIpamRepair
 };
 
 // What `ipam` shows.
@@ -51,6 +52,7 @@ struct Options {
   control::PolicyTest policy_test{};  // of kPolicyTest
   IpamView ipam{};                    // of kIpamShow
   IpamRelease release{};              // of kIpamRelease
+  bool apply = false;                 // of kIpamRepair
 };
 
 // Either what to do, or the exit code after the help or the complaint has been printed.

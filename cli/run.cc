@@ -10,6 +10,7 @@
 #include "cli/exit_code.h"
 #include "cli/ipam_check.h"
 #include "cli/ipam_release.h"
+#include "cli/ipam_repair.h"
 #include "cli/ipam_show.h"
 #include "cli/local_rows.h"
 #include "cli/policy_test_text.h"
@@ -52,6 +53,7 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
     case Action::kIpamCheck: return table(finding_columns(), "All is as it should be.");
     case Action::kIpamRelease: return table(released_columns(), "");
     case Action::kPolicyTest: return std::make_unique<ListOutput>(out, policy_test_text);
+    case Action::kIpamRepair: return table(repair_columns(), "All is as it should be.");
     case Action::kStatus: break;
   }
   return std::make_unique<ListOutput>(out, status_text);
@@ -89,6 +91,7 @@ Result<bool> print_rows(const Options& options, Output& output) {
     case Action::kEndpoints: return well(print_endpoints(options.state_dir, output));
     case Action::kIpamShow: return well(print_ipam(options.state_dir, options.ipam, options.format, output));
     case Action::kIpamCheck: return print_check(options.state_dir, output);
+    case Action::kIpamRepair: return print_repair(options.state_dir, options.apply, output);
     case Action::kIpamRelease: return well(release_address(options.state_dir, options.release, output));
   }
   return fail(ErrorKind::kUnsupported, "no such command");

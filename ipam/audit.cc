@@ -38,8 +38,13 @@ class Audit {
       const SandboxFate fate = sandbox_fate(record, records_, host_);
       check_blocks(record);
       if (fate == SandboxFate::kGone) {
-        add_for_each_address(FindingKind::kSandboxGone, record,
-                             fmt::format("its sandbox {} is gone", record.sandbox));
+        // Another IPAM plugin wants to hear of it: only a DEL of the runtime tells it.
+        const bool is_own = record.ipam_type == kOwnIpamType;
+        add_for_each_address(
+            FindingKind::kSandboxGone, record,
+            fmt::format("its sandbox {} is gone{}", record.sandbox,
+                        is_own ? "" : fmt::format(", and {} has its addresses", record.ipam_type)),
+            is_own ? Repair::kRelease : Repair::kNone);
       } else if (record.state == AllocationState::kPending) {
         if (now_ - record.created > kLongestAdd)
           add_for_each_address(FindingKind::kUnfinished, record, "its ADD has not come to an end");
@@ -52,7 +57,8 @@ class Audit {
     check_foreign_routes();
     check_foreign_links();
     check_interfaces();
-    for (Finding& finding : audit_indexes(store_)) findings_.push_back(std::move(finding));
+    for (Finding& finding : audit_indexes(store_, addresses_in_use(host_)))
+      findings_.push_back(std::move(finding));
     std::ranges::stable_sort(findings_, {}, &Finding::kind);
     return std::move(findings_);
   }
@@ -82,10 +88,13 @@ class Audit {
   void add(FindingKind kind, std::string address, const EndpointRecord& record, std::string reason) {
     findings_.push_back({kind, std::move(address), record.attachment, record.generation, std::move(reason)});
   }
-  void add_for_each_address(FindingKind kind, const EndpointRecord& record, const std::string& reason) {
+  void add_for_each_address(FindingKind kind, const EndpointRecord& record, const std::string& reason,
+                            Repair repair = Repair::kNone) {
+    const std::size_t before = findings_.size();
     const auto addresses = addresses_of(record);
     if (addresses.empty()) add(kind, "", record, reason);
     for (const IpAddress& address : addresses) add(kind, address.to_string(), record, reason);
+    for (std::size_t i = before; i < findings_.size(); ++i) findings_[i].repair = repair;
   }
   // For what has no record.
   void add(FindingKind kind, std::string address, const AttachmentId& attachment, std::string reason) {
@@ -108,7 +117,8 @@ class Audit {
                         allocated.block.to_string()));
       }
       if (std::ranges::find(record.addresses, allocated.address) == record.addresses.end()) {
-        add(FindingKind::kIndex, text, record, "its record does not list it among the container's addresses");
+        add(FindingKind::kRecord, text, record,
+            "its record does not list it among the container's addresses");
       }
     }
     if (record.ipam_type != kOwnIpamType) return;
@@ -264,7 +274,17 @@ std::string_view format(FindingKind kind) {
     case FindingKind::kNoAllocation: return "no-allocation";
     case FindingKind::kOutsideBlocks: return "outside-blocks";
     case FindingKind::kDoubleUse: return "double-use";
+    case FindingKind::kRecord: return "record";
     case FindingKind::kIndex: return "index";
+  }
+  return "unknown";
+}
+
+std::string_view format(Repair repair) {
+  switch (repair) {
+    case Repair::kNone: return "none";
+    case Repair::kRelease: return "release";
+    case Repair::kRebuild: return "rebuild";
   }
   return "unknown";
 }
@@ -288,6 +308,16 @@ SandboxFate sandbox_fate(const EndpointRecord& record, std::span<const EndpointR
 
 std::vector<Finding> audit(const StoreSnapshot& store, const HostObservation& host, WallTime now) {
   return Audit(store, host, now).run();
+}
+
+std::set<IpAddress> addresses_in_use(const HostObservation& host) {
+  std::set<IpAddress> addresses;
+  for (const ObservedRoute& route : host.routes) addresses.insert(route.address);
+  for (const auto& [address, device] : host.own_addresses) addresses.insert(address);
+  for (const auto& [attachment, inside] : host.interfaces) {
+    if (inside) addresses.insert(inside->begin(), inside->end());
+  }
+  return addresses;
 }
 
 std::vector<Finding> in_both(std::span<const Finding> first, std::span<const Finding> second) {

@@ -308,6 +308,31 @@ Status BlockTable::give_back(const BlockAddress& address, bool has_served) {
   return store_head(block, head);
 }
 
+Status BlockTable::replace(const BlockContents& contents) {
+  const Prefix& block = contents.block.prefix;
+  BlockHead head;
+  TOWPATH_TRY(const auto stored, txn_.get(block_key(block)));
+  if (stored) {
+    TOWPATH_TRY(head, decode_block_head(*stored));
+  }
+  TOWPATH_TRY_STATUS(txn_.remove_all(chunk_keys(block)));
+  TOWPATH_TRY_STATUS(txn_.remove_all(resting_keys(block)));
+  for (std::size_t i = 0; i < contents.marked.size();) {
+    const std::uint64_t index = contents.marked[i] / kChunkBits;
+    BitmapChunk chunk;
+    for (; i < contents.marked.size() && contents.marked[i] / kChunkBits == index; ++i)
+      chunk.set(contents.marked[i] % kChunkBits);
+    TOWPATH_TRY_STATUS(store_chunk(block, index, chunk));
+  }
+  for (const RestingAddress& resting : contents.resting) {
+    const Resting entry{static_cast<std::uint64_t>(resting.since.count()), resting.offset};
+    TOWPATH_TRY_STATUS(txn_.put(resting_key(block, entry), {}));
+  }
+  head.used = contents.block.used;
+  head.resting = contents.block.resting;
+  return store_head(block, head);
+}
+
 Status BlockTable::restart_rest() {
   TOWPATH_TRY(const std::vector<StoredBlock> blocks, list());
   for (const StoredBlock& block : blocks) {

@@ -13,6 +13,7 @@
 #include "towpath/ipam/address_choice.h"
 #include "towpath/ipam/allocation.h"
 #include "towpath/ipam/block.h"
+#include "towpath/ipam/store_snapshot.h"
 
 namespace towpath::ipam {
 
@@ -42,6 +43,10 @@ class BlockTable {
   // Lets an address rest from now on, or, if it has served nobody, be the next one. One whose block is gone
   // is fine.
   Status give_back(const BlockAddress& address, bool has_served);
+  // Writes the indexes and numbers of a block anew.
+  Status replace(const BlockContents& contents);
+  // The block with all its indexes; one that is not there is fine.
+  Status drop(const Prefix& block);
   Status set_owned(std::span<const Prefix> owned);
   // A new boot: what rests has done so since the boot began at least, in the order in which it was.
   Status restart_rest();
@@ -57,7 +62,6 @@ class BlockTable {
   Status store_chunk(const Prefix& block, std::uint64_t index, const BitmapChunk& chunk);
   Status store_head(const Prefix& block, const BlockHead& head);
   Status set_bit(const Prefix& block, std::uint64_t offset, bool value);
-  Status drop(const Prefix& block);
 
   // The first address that rests behind `after` in the block's order.
   Result<std::optional<Resting>> next_resting(const Prefix& block, const std::optional<Resting>& after) const;

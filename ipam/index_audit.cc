@@ -12,7 +12,7 @@ namespace {
 using Holders = std::map<std::uint64_t, const EndpointRecord*>;  // by offset in the block
 
 Finding about(const IpAddress& address, const EndpointRecord* record, std::string reason) {
-  Finding finding{FindingKind::kIndex, address.to_string(), {}, 0, std::move(reason)};
+  Finding finding{FindingKind::kIndex, address.to_string(), {}, 0, std::move(reason), Repair::kRebuild};
   if (record != nullptr) {
     finding.attachment = record->attachment;
     finding.generation = record->generation;
@@ -21,7 +21,7 @@ Finding about(const IpAddress& address, const EndpointRecord* record, std::strin
 }
 
 Finding about(const Prefix& block, std::string reason) {
-  return {FindingKind::kIndex, block.to_string(), {}, 0, std::move(reason)};
+  return {FindingKind::kIndex, block.to_string(), {}, 0, std::move(reason), Repair::kRebuild};
 }
 
 bool serves(const Prefix& block, std::uint64_t offset) {
@@ -30,8 +30,9 @@ bool serves(const Prefix& block, std::uint64_t offset) {
 
 class BlockAudit {
  public:
-  BlockAudit(const BlockContents& contents, const Holders& holders, std::vector<Finding>& out)
-      : contents_(contents), holders_(holders), out_(out) {}
+  BlockAudit(const BlockContents& contents, const Holders& holders, const std::set<IpAddress>& in_use,
+             std::vector<Finding>& out)
+      : contents_(contents), holders_(holders), in_use_(in_use), out_(out) {}
 
   void run() {
     if (!contents_.stored) {
@@ -77,12 +78,18 @@ class BlockAudit {
 
   void check_marked() {
     for (const std::uint64_t offset : contents_.marked) {
+      if (holders_.contains(offset)) continue;
       if (!serves(prefix(), offset)) {
         out_.push_back(about(prefix(), fmt::format("the bitmap marks an address that serves no container: "
                                                    "offset {}",
                                                    offset)));
-      } else if (!holders_.contains(offset) && !rests_.contains(offset)) {
-        out_.push_back(about(at(offset), nullptr, "the bitmap says that it is taken, but nobody has it"));
+      } else if (!rests_.contains(offset)) {
+        Finding finding = about(at(offset), nullptr, "the bitmap says that it is taken, but nobody has it");
+        if (in_use_.contains(at(offset))) {
+          finding.reason = "the bitmap says that it is taken, and it is in use, but no record has it";
+          finding.repair = Repair::kNone;
+        }
+        out_.push_back(std::move(finding));
       }
     }
   }
@@ -102,6 +109,7 @@ class BlockAudit {
 
   const BlockContents& contents_;
   const Holders& holders_;
+  const std::set<IpAddress>& in_use_;
   std::vector<Finding>& out_;
   std::set<std::uint64_t> rests_;
 };
@@ -113,27 +121,80 @@ void check_overlaps(const StoreSnapshot& store, std::vector<Finding>& out) {
     if (before != nullptr && before->block.prefix.contains(contents.block.prefix)) {
       out.push_back(about(contents.block.prefix,
                           fmt::format("it lies inside the block {}", before->block.prefix.to_string())));
+      out.back().repair = Repair::kNone;
       continue;
     }
     before = &contents;
   }
 }
 
-}  // namespace
-
-std::vector<Finding> audit_indexes(const StoreSnapshot& store) {
+std::map<Prefix, Holders> holders_of(const StoreSnapshot& store) {
   std::map<Prefix, Holders> holders;
   for (const EndpointRecord& record : store.records) {
     for (const BlockAddress& address : record.allocated) {
       holders[address.block][address.address.offset_from(address.block.address())] = &record;
     }
   }
+  return holders;
+}
+
+BlockContents sound_contents(const BlockContents& contents, const Holders& holders,
+                             const std::set<IpAddress>& in_use, std::chrono::nanoseconds uptime) {
+  const Prefix& block = contents.block.prefix;
+  const auto is_nobodys = [&](std::uint64_t offset) {
+    return serves(block, offset) && !holders.contains(offset);
+  };
+  // Of an address that rests twice the younger entry holds.
+  std::map<std::uint64_t, std::chrono::nanoseconds> rests;
+  for (const RestingAddress& resting : contents.resting) {
+    if (is_nobodys(resting.offset)) rests[resting.offset] = resting.since;
+  }
+  std::set<std::uint64_t> marked;
+  for (const std::uint64_t offset : contents.marked) {
+    if (!is_nobodys(offset) || rests.contains(offset)) continue;
+    if (in_use.contains(block.address().plus(offset))) {
+      marked.insert(offset);
+    } else {
+      rests[offset] = uptime;
+    }
+  }
+  for (const auto& [offset, record] : holders) marked.insert(offset);
+  BlockContents sound{.block = contents.block, .stored = contents.stored};
+  for (const auto& [offset, since] : rests) {
+    marked.insert(offset);
+    sound.resting.push_back({offset, since});
+  }
+  std::ranges::stable_sort(sound.resting, {}, &RestingAddress::since);
+  sound.marked.assign(marked.begin(), marked.end());
+  sound.block.used = holders.size();
+  sound.block.resting = sound.resting.size();
+  return sound;
+}
+
+}  // namespace
+
+std::vector<Finding> audit_indexes(const StoreSnapshot& store, const std::set<IpAddress>& in_use) {
+  auto holders = holders_of(store);
   std::vector<Finding> findings;
   for (const BlockContents& contents : store.blocks) {
-    BlockAudit(contents, holders[contents.block.prefix], findings).run();
+    BlockAudit(contents, holders[contents.block.prefix], in_use, findings).run();
   }
   check_overlaps(store, findings);
   return findings;
+}
+
+std::vector<BlockContents> sound_indexes(const StoreSnapshot& store, const std::set<IpAddress>& in_use) {
+  auto holders = holders_of(store);
+  std::vector<BlockContents> sound;
+  for (const BlockContents& contents : store.blocks) {
+    const Holders& of_block = holders[contents.block.prefix];
+    if (contents.stored) {
+      sound.push_back(sound_contents(contents, of_block, in_use, store.uptime));
+    } else if (!of_block.empty()) {
+      sound.push_back(contents);
+    }
+  }
+  return sound;
 }
 
 }  // namespace towpath::ipam

@@ -1,9 +1,11 @@
 #include "towpath/ipam/store_snapshot.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 
 #include "ipam/block_table.h"
+#include "ipam/index_audit.h"
 #include "ipam/record_codec.h"
 #include "ipam/store_transaction.h"
 
@@ -71,6 +73,28 @@ Result<StoreSnapshot> StateStore::snapshot() const {
       [&]() -> Result<StoreSnapshot> {
         TOWPATH_TRY(auto txn, begin_read(lmdb));
         return read_all(txn, environment_->boot);
+      }(),
+      lmdb);
+}
+
+Status StateStore::rebuild_indexes(const std::set<IpAddress>& in_use) {
+  const LmdbEnvironment& lmdb = *environment_->lmdb;
+  return name_file(
+      [&]() -> Status {
+        TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
+        TOWPATH_TRY(const StoreSnapshot snapshot, read_all(txn, environment_->boot));
+        BlockTable table(txn, snapshot.uptime);
+        const std::vector<BlockContents> sound = sound_indexes(snapshot, in_use);
+        for (const BlockContents& block : snapshot.blocks) {
+          const auto wanted = std::ranges::find_if(
+              sound, [&](const BlockContents& b) { return b.block.prefix == block.block.prefix; });
+          if (wanted == sound.end()) {
+            TOWPATH_TRY_STATUS(table.drop(block.block.prefix));
+          } else if (*wanted != block) {
+            TOWPATH_TRY_STATUS(table.replace(*wanted));
+          }
+        }
+        return txn.commit();
       }(),
       lmdb);
 }

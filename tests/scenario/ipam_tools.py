@@ -100,6 +100,32 @@ class IpamTools(unittest.TestCase):
         again = self.host.add_container("c3")
         self.assertNotIn(again.ipv4, (one.ipv4, lost.ipv4), "what was released rests")
 
+    def test_repair_takes_nothing_from_the_living(self):
+        self.host.network.conflist["plugins"][0]["capabilities"] = {"bandwidth": True}
+        shaped = {"bandwidth": {"egressRate": 10_000_000, "egressBurst": 1_000_000}}
+        one, other, lost = (self.host.add_container(name, capabilities=shaped) for name in ("c1", "c2", "c3"))
+        device = self.device(one)
+        self.lose(lost)
+        ip_batch(self.host.netns, f"link del {device}")  # a mistake, and its sandbox lives
+        ip_batch(self.host.netns, f"route del {other.ipv4}/32")
+        broken = self.findings()
+        self.assertEqual({kind for kind, *_ in broken}, {"sandbox-gone", "no-route", "not-in-sandbox"})
+        links = run("ip", "-n", self.host.netns, "-br", "link")
+        self.assertIn("tb", links, "the ifb of a vanished container stays")
+
+        def repair(*words):
+            code, rows, error = self.ipam("repair", *words)
+            self.assertEqual((code, error), (1, ""))
+            return {(row["kind"], row["address"]): (row["repair"], row["done"]) for row in rows}
+
+        wanted = {(kind, address): ("release" if kind == "sandbox-gone" else "none", False) for kind, address, _ in broken}
+        self.assertEqual(repair(), wanted)
+        self.assertEqual(self.findings(), broken, "without --apply nothing changes")
+        self.assertEqual(repair("--apply"), {key: (what, what == "release") for key, (what, _) in wanted.items()})
+        self.assertEqual(self.findings(), {key: reason for key, reason in broken.items() if key[0] != "sandbox-gone"})
+        self.assertEqual({row["container_id"] for row in self.host.ctl("endpoints")}, {one.id, other.id})
+        self.assertEqual(run("ip", "-n", self.host.netns, "-br", "link").count("tb"), links.count("tb") - 1)
+
     def test_an_interface_without_a_record(self):
         one = self.host.add_container("c1")
         device = self.device(one)
@@ -120,8 +146,11 @@ class IpamTools(unittest.TestCase):
         wait_until(lambda: "sleep" in run("ip", "netns", "pids", one.netns) or str(process.pid) in run("ip", "netns", "pids", one.netns).split())
         self.lab._del_netns(one.netns)
         self.assertEqual(self.findings(), {}, "the path is gone, and the container lives")
+        self.assertEqual(self.ipam("repair", "--apply"), (0, [], ""))
         process.stop()
         self.assertEqual(set(self.findings()), {("sandbox-gone", one.ipv4, one.id), ("sandbox-gone", one.ipv6, one.id)})
+        self.assertEqual(self.ipam("repair", "--apply")[0], 0)
+        self.assertEqual(self.host.ctl("endpoints"), [])
 
     def test_what_is_under_way_is_no_finding(self):
         containers = [Container(self.host, f"c{number}") for number in range(4)]
@@ -139,6 +168,7 @@ class IpamTools(unittest.TestCase):
         try:
             for _ in range(8):
                 self.assertEqual(self.findings(), {})
+                self.assertEqual(self.ipam("repair", "--apply"), (0, [], ""))
         finally:
             end.set()
             for thread in threads:

@@ -13,6 +13,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,10 +35,20 @@ enum class FindingKind : std::uint8_t {
   kNoAllocation,   // a route or an interface of a container, and no record
   kOutsideBlocks,  // the address is of no block
   kDoubleUse,      // the address has more than one user
+  kRecord,         // a record contradicts itself
   kIndex,          // bitmaps, numbers and lists of the store do not agree with its records
 };
 
 std::string_view format(FindingKind kind);  // "sandbox-gone"
+
+// What can be done about a finding without asking anybody, and without taking an address from anybody alive.
+enum class Repair : std::uint8_t {
+  kNone,
+  kRelease,  // of the record, by its generation
+  kRebuild,  // of the indexes, from the records
+};
+
+std::string_view format(Repair repair);  // "none", "release", "rebuild"
 
 struct Finding {
   FindingKind kind = FindingKind::kIndex;
@@ -45,6 +56,7 @@ struct Finding {
   AttachmentId attachment{};     // empty where no container is concerned
   std::uint64_t generation = 0;  // of the attachment's record; 0: it has none
   std::string reason{};          // one line
+  Repair repair = Repair::kNone;
 
   friend auto operator<=>(const Finding&, const Finding&) = default;
 };
@@ -58,6 +70,9 @@ SandboxFate sandbox_fate(const EndpointRecord& record, std::span<const EndpointR
 // Ordered by kind, then as the store orders what they are about. `now` tells an ADD that is under way from
 // one that was killed.
 std::vector<Finding> audit(const StoreSnapshot& store, const HostObservation& host, WallTime now);
+
+// Addresses that somebody on this host has, or that routes lead to, whatever the records say.
+std::set<IpAddress> addresses_in_use(const HostObservation& host);
 
 std::vector<Finding> in_both(std::span<const Finding> first, std::span<const Finding> second);
 

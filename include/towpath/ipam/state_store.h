@@ -32,6 +32,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -115,6 +116,9 @@ class StateStore {
   // The agent's list of the blocks that this host owns. Blocks that leave the list are retired, or dropped if
   // empty. kConflict, and nothing changed, if two overlap, or one overlaps another block that is in use.
   Status set_owned_blocks(std::span<const Prefix> owned);
+  // Makes bitmaps, lists of what rests and numbers anew from the records; the records stay as they are. An
+  // address that is marked for nobody rests from now on, unless it is in `in_use`.
+  Status rebuild_indexes(const std::set<IpAddress>& in_use);
   // Forgets readers that died inside a transaction, whose snapshots keep pages from being used again. For the
   // agent, now and then; returns how many there were.
   Result<int> clear_dead_readers();

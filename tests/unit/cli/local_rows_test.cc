@@ -171,6 +171,25 @@ TEST_F(LocalRows, CheckSaysWhatItFinds) {
   EXPECT_EQ(rows[0]["reason"], "its sandbox " + directory_ + "/x is gone");
 }
 
+TEST_F(LocalRows, RepairSaysWhatItWouldDoAndThenDoesIt) {
+  attach();
+  Options asked = options(Action::kIpamRepair, Format::kJson);
+  for (const bool apply : {false, true}) {
+    asked.apply = apply;
+    CapturedStream out;
+    CapturedStream err;
+    EXPECT_EQ(run(asked, out.get(), err.get()), apply ? kExitOk : kExitFindings) << err.text();
+    const json rows = json::parse(out.text());
+    ASSERT_EQ(rows.size(), 2U);
+    EXPECT_EQ(rows[1]["kind"], "sandbox-gone");
+    EXPECT_EQ(rows[1]["address"], "fd00:64::1");
+    EXPECT_EQ(rows[1]["repair"], "release");
+    EXPECT_EQ(rows[1]["done"], apply);
+  }
+  EXPECT_EQ(output_of(options(Action::kEndpoints, Format::kJson)), "[]\n");
+  EXPECT_EQ(output_of(options(Action::kIpamRepair, Format::kTable)), "All is as it should be.\n");
+}
+
 TEST_F(LocalRows, CheckOfAStoreThatIsInOrder) {
   static_cast<void>(
       ipam::StateStore::open(directory_, ipam::StateStore::OpenMode::kCreate)->set_owned_blocks({}));

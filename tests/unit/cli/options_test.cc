@@ -168,6 +168,14 @@ TEST(Options, IpamRelease) {
   EXPECT_FALSE(std::get<Options>(plain).release.force);
 }
 
+TEST(Options, IpamRepairDoesNothingByDefault) {
+  const auto said = parse({"ipam", "repair"});
+  EXPECT_EQ(std::get<Options>(said).action, Action::kIpamRepair);
+  EXPECT_FALSE(std::get<Options>(said).apply);
+  const auto done = parse({"ipam", "repair", "--apply"});
+  EXPECT_TRUE(std::get<Options>(done).apply);
+}
+
 TEST(Options, WrongWordsForIpam) {
   for (const auto& words :
        std::vector<std::vector<const char*>>{{"ipam", "chekc"},

@@ -100,6 +100,29 @@ TEST_F(AuditTest, ASandboxThatIsGone) {
                                    "sandbox-gone fd00::1 a: its sandbox /run/netns/a is gone"));
 }
 
+TEST_F(AuditTest, OnlyOurOwnAddressesOfItAreReleased) {
+  EndpointRecord& record = store_.records[0];
+  kill(record);
+  for (const Finding& finding : audit(store_, host_, kNow)) EXPECT_EQ(finding.repair, Repair::kRelease);
+  record.ipam_type = "host-local";
+  record.allocated.clear();
+  store_.blocks.clear();
+  const auto findings = audit(store_, host_, kNow);
+  ASSERT_EQ(findings.size(), 2U);
+  EXPECT_EQ(findings[0].reason, "its sandbox /run/netns/a is gone, and host-local has its addresses");
+  EXPECT_EQ(findings[0].repair, Repair::kNone);
+}
+
+TEST_F(AuditTest, NothingIsRepairedThatMayBeAlive) {
+  EndpointRecord& record = store_.records[0];
+  host_.routes.clear();
+  host_.interfaces[record.attachment] = std::nullopt;
+  host_.sandboxes[record.sandbox] = {0, true};  // its interface on the host is there
+  const auto findings = audit(store_, host_, kNow);
+  EXPECT_EQ(findings.size(), 4U);
+  for (const Finding& finding : findings) EXPECT_EQ(finding.repair, Repair::kNone) << finding.reason;
+}
+
 TEST_F(AuditTest, AnotherNamespaceAtThePathIsAnotherSandbox) {
   kill(store_.records[0]);
   host_.sandboxes["/run/netns/a"] = {8, true};
@@ -252,7 +275,7 @@ TEST_F(AuditTest, AddressesThatNoBlockHas) {
   EXPECT_THAT(found(),
               ElementsAre("outside-blocks 10.64.1.2 b: the store does not list its block 10.64.1.0/28",
                           "outside-blocks fd00::3 b: no block gave it",
-                          "index fd00::2 b: its record does not list it among the container's addresses"));
+                          "record fd00::2 b: its record does not list it among the container's addresses"));
 }
 
 TEST_F(AuditTest, TheFirstAddressOfABlockServesNobody) {
@@ -301,6 +324,18 @@ TEST_F(AuditTest, Indexes) {
                   "index 10.64.1.0/26 : the bitmap marks an address that serves no container: offset 64",
                   "index 10.64.1.0/26 : it says that 3 addresses are in use, and the records have 1",
                   "index 10.64.1.0/26 : it says that 4 addresses rest, and the list has 5"));
+}
+
+TEST_F(AuditTest, AMarkForWhatSomebodyHasIsNoMistakeOfTheIndex) {
+  store_.blocks[0].marked.push_back(9);
+  auto findings = audit(store_, host_, kNow);
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].repair, Repair::kRebuild);
+  host_.routes.push_back({ip("10.64.1.9"), "eth7", 0});
+  findings = audit(store_, host_, kNow);
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].repair, Repair::kNone);
+  EXPECT_EQ(findings[0].reason, "the bitmap says that it is taken, and it is in use, but no record has it");
 }
 
 TEST_F(AuditTest, IndexesOfABlockThatIsNotListed) {

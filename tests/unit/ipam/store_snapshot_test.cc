@@ -73,7 +73,7 @@ TEST_F(StoreSnapshotTest, HasAllOfIt) {
   EXPECT_THAT(snapshot->blocks[1].marked, ElementsAre(1, 2, 3));
   ASSERT_EQ(snapshot->records.size(), 2U);
   EXPECT_EQ(snapshot->records[1].attachment.container_id, "b");
-  EXPECT_THAT(audit_indexes(*snapshot), IsEmpty());
+  EXPECT_THAT(audit_indexes(*snapshot, {}), IsEmpty());
 }
 
 TEST_F(StoreSnapshotTest, OfAnEarlierBoot) {
@@ -85,7 +85,7 @@ TEST_F(StoreSnapshotTest, OfAnEarlierBoot) {
   const auto snapshot = open("two").snapshot();
   EXPECT_TRUE(snapshot->of_earlier_boot);
   EXPECT_EQ(snapshot->records.size(), 1U);
-  EXPECT_THAT(audit_indexes(*snapshot), IsEmpty());
+  EXPECT_THAT(audit_indexes(*snapshot, {}), IsEmpty());
 }
 
 TEST_F(StoreSnapshotTest, DamageShows) {
@@ -105,11 +105,64 @@ TEST_F(StoreSnapshotTest, DamageShows) {
   ASSERT_EQ(snapshot->blocks.size(), 2U);
   EXPECT_FALSE(snapshot->blocks[1].stored);
   std::vector<std::string> found;
-  for (const Finding& finding : audit_indexes(*snapshot))
+  for (const Finding& finding : audit_indexes(*snapshot, {}))
     found.push_back(finding.address + ": " + finding.reason);
   EXPECT_THAT(found, ElementsAre("10.64.0.1: the bitmap says that it is free",
                                  "10.64.0.9: the bitmap says that it is taken, but nobody has it",
                                  "fd00::/64: the store has indexes of this block, which it does not list"));
+}
+
+TEST_F(StoreSnapshotTest, RebuiltIndexesAreThoseOfTheRecords) {
+  {
+    StateStore store = open();
+    ASSERT_TRUE(store.set_owned_blocks(std::array{ipv4_}));
+    for (const char* name : {"a", "b", "c", "d"}) ASSERT_TRUE(store.reserve(request(name)));
+    const auto gone = *store.find({"c", "eth0"});
+    ASSERT_TRUE(store.release(gone->attachment, gone->generation));
+  }
+  change([&](LmdbTransaction& txn) -> Status {
+    BitmapChunk chunk;  // a, b and d are free, c rests and is free; three others are taken
+    for (const std::uint64_t offset : {0, 9, 10}) chunk.set(offset);
+    TOWPATH_TRY_STATUS(txn.put(chunk_key(ipv4_, 0), chunk.encode()));
+    for (const std::uint64_t offset : {1, 3})
+      TOWPATH_TRY_STATUS(txn.put(resting_key(ipv4_, {7, offset}), {}));
+    TOWPATH_TRY_STATUS(txn.put(block_key(ipv4_), encode(BlockHead{BlockHead::kOwned, 99, 98, 5})));
+    TOWPATH_TRY_STATUS(txn.put(chunk_key(ipv6_, 0), chunk.encode()));
+    return txn.put(resting_key(ipv6_, {1, 2}), {});
+  });
+  StateStore store = open();
+  const std::set in_use{*IpAddress::parse("10.64.0.10")};
+  const auto before = store.snapshot();
+  EXPECT_GT(audit_indexes(*before, in_use).size(), 8U);
+  uptime_ = std::chrono::seconds(50);
+  ASSERT_TRUE(store.rebuild_indexes(in_use));
+
+  const auto snapshot = store.snapshot();
+  ASSERT_EQ(snapshot->blocks.size(), 1U) << "nothing is left of the block that is not listed";
+  const BlockContents& block = snapshot->blocks[0];
+  EXPECT_EQ(block.block, (Block{ipv4_, BlockState::kOwned, 3, 2}));
+  EXPECT_THAT(block.marked, ElementsAre(1, 2, 3, 4, 9, 10));
+  EXPECT_THAT(block.resting, ElementsAre(RestingAddress{3, std::chrono::seconds(10)},
+                                         RestingAddress{9, std::chrono::seconds(50)}))
+      << "the younger of two times, and what was taken for nobody rests from now on";
+  const auto left = audit_indexes(*snapshot, in_use);
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0].address, "10.64.0.10");
+  EXPECT_EQ(left[0].repair, Repair::kNone) << "somebody has it";
+  ASSERT_TRUE(store.rebuild_indexes({}));
+  EXPECT_THAT(audit_indexes(*store.snapshot(), {}), IsEmpty());
+  EXPECT_EQ((*store.reserve(request("e"))).allocated[0].address.to_string(), "10.64.0.5");
+}
+
+TEST_F(StoreSnapshotTest, RebuildingWhatIsSoundChangesNothing) {
+  StateStore store = open();
+  ASSERT_TRUE(store.set_owned_blocks(std::array{ipv4_, ipv6_}));
+  for (const char* name : {"a", "b"}) ASSERT_TRUE(store.reserve(request(name)));
+  const auto gone = *store.find({"a", "eth0"});
+  ASSERT_TRUE(store.release(gone->attachment, gone->generation));
+  const auto before = store.snapshot();
+  ASSERT_TRUE(store.rebuild_indexes({}));
+  EXPECT_EQ(store.snapshot()->blocks, before->blocks);
 }
 
 TEST_F(StoreSnapshotTest, WhatDoesNotParseNamesTheFile) {
