@@ -78,8 +78,10 @@ void read_next_hops(const Value& value, PeerConfig& peer) {
     const auto item = section.get(name);
     IpAddress address;
     if (!item || !item->read(address, parse_session_address)) continue;
-    if (bgp::unicast(address.family()) != family) {
-      item->refuse(fmt::format("must be an {} address", name));
+    const bool is_extended = peer.extended_next_hop && family == Family::kIpv4Unicast && address.is_v6();
+    if (bgp::unicast(address.family()) != family && !is_extended) {
+      item->refuse(fmt::format("must be an {} address{}", name,
+                               address.is_v6() ? ", or IPv6 where extended_next_hop is true" : ""));
     } else if (!peer.families[index(family)]) {
       item->refuse(fmt::format("has no use: families does not have {}", name));
     } else {

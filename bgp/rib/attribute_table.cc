@@ -36,6 +36,7 @@ AttributeKeys AttributeKeys::of(const PathAttributes& a) {
   k.no_export = a.has(kNoExport) || a.has(kNoExportSubconfed);
   k.no_advertise = a.has(kNoAdvertise);
   k.discard = a.discard;
+  k.next_hop_is_v6 = a.next_hop.address.is_v6();
   return k;
 }
 
@@ -60,6 +61,7 @@ AttributeId AttributeTable::intern(const PathAttributes& attributes, const NextH
   }
   Set& set = sets_.at(id);
   set.keys = AttributeKeys::of(attributes);
+  set.keys.next_hop_is_v6 = next_hop.address.is_v6();
   set.hash = hash;
   set.references = 1;
   set.size = static_cast<std::uint32_t>(scratch_.size());

@@ -45,7 +45,9 @@ struct AttributeKeys {
   bool no_advertise = false;
   bool discard = false;
   bool only_to_customer = false;  // RFC 9234
+  bool next_hop_is_v6 = false;    // of an IPv4 route: only for peers that know RFC 8950
 
+  // With the next hop of `attributes`.
   static AttributeKeys of(const PathAttributes& attributes);
 };
 

@@ -23,6 +23,12 @@ bool needs_next_hop_self(PeerKind source, const ExportTarget& target) {
   return source == PeerKind::kExternal && target.next_hop_self_to_internal;
 }
 
+// RFC 8950 section 4: an IPv4 route whose next hop stays an IPv6 address is for peers that take such next
+// hops.
+bool fits_session(bool next_hop_is_v6, Family family, const ExportTarget& target) {
+  return !next_hop_is_v6 || family != Family::kIpv4Unicast || target.session.extended_next_hop;
+}
+
 bool exported_by_default(PeerKind source, const ExportTarget& target) {
   if (source == PeerKind::kLocal || is_reflected(source, target.kind)) return true;
   return target.scope == ExportScope::kAll;
@@ -89,6 +95,8 @@ std::string_view format(ExportRefusal refusal) {
     case ExportRefusal::kInternal: return "from an internal peer to another one, without reflection";
     case ExportRefusal::kRules: return "rejected by the export policy";
     case ExportRefusal::kScope: return "no rule accepts it, and without one only own routes are told";
+    case ExportRefusal::kIpv6NextHop:
+      return "the IPv4 route has an IPv6 next hop, which the session does not take";
     case ExportRefusal::kNextHop: return "this host has no next hop of this address family for the peer";
   }
   return "unknown";
@@ -100,12 +108,14 @@ ExportRefusal refusal_by_session(const AttributeKeys& route, PeerKind source, Fa
   return refusal_by_bgp(route, source, target);
 }
 
-ExportRefusal refusal_by_policy(const PolicyOutcome& policy, PeerKind source, Family family,
-                                const ExportTarget& target) {
+ExportRefusal refusal_by_policy(const PolicyOutcome& policy, bool next_hop_is_v6, PeerKind source,
+                                Family family, const ExportTarget& target) {
   if (policy.verdict == Verdict::kReject) return ExportRefusal::kRules;
   if (!policy.verdict && !exported_by_default(source, target)) return ExportRefusal::kScope;
-  const bool self = sends_next_hop_self(policy, source, target);
-  return self && !target.next_hop_self[index(family)] ? ExportRefusal::kNextHop : ExportRefusal::kNone;
+  if (sends_next_hop_self(policy, source, target)) {
+    return target.next_hop_self[index(family)] ? ExportRefusal::kNone : ExportRefusal::kNextHop;
+  }
+  return fits_session(next_hop_is_v6, family, target) ? ExportRefusal::kNone : ExportRefusal::kIpv6NextHop;
 }
 
 bool may_export(const AttributeKeys& route, PeerKind source, const ExportTarget& target) {
@@ -114,7 +124,7 @@ bool may_export(const AttributeKeys& route, PeerKind source, const ExportTarget&
 
 bool is_exportable(const AttributeKeys& route, PeerKind source, Family family, const ExportTarget& target) {
   return refusal_by_session(route, source, family, target) == ExportRefusal::kNone &&
-         refusal_by_policy({}, source, family, target) == ExportRefusal::kNone;
+         refusal_by_policy({}, route.next_hop_is_v6, source, family, target) == ExportRefusal::kNone;
 }
 
 PathAttributes exported(PathAttributes a, const RibPeer& source, Family family, const ExportTarget& target,
@@ -129,7 +139,10 @@ std::optional<PathAttributes> exported_by_policy(const Prefix& prefix, PathAttri
   PolicyRoute route{prefix, route_source(source.kind), std::move(attributes)};
   const PolicyOutcome outcome = target.policy->apply(route, target.local_as);
   const Family family = unicast(prefix.family());
-  if (refusal_by_policy(outcome, source.kind, family, target) != ExportRefusal::kNone) return std::nullopt;
+  const bool next_hop_is_v6 = route.attributes.next_hop.address.is_v6();
+  if (refusal_by_policy(outcome, next_hop_is_v6, source.kind, family, target) != ExportRefusal::kNone) {
+    return std::nullopt;
+  }
   route.attributes.discard = false;  // how we treat packets is nobody else's business
   send(route.attributes, source, family, target, identity, outcome);
   return std::move(route.attributes);

@@ -17,9 +17,10 @@ namespace towpath::bgp {
 // What speaks against telling the route, before any rule is asked.
 ExportRefusal refusal_by_session(const AttributeKeys& route, PeerKind source, Family family,
                                  const ExportTarget& target);
-// And after the rules have said `policy`; without a policy they say nothing.
-ExportRefusal refusal_by_policy(const PolicyOutcome& policy, PeerKind source, Family family,
-                                const ExportTarget& target);
+// And after the rules have said `policy`; without a policy they say nothing. The next hop is the one that the
+// rules left.
+ExportRefusal refusal_by_policy(const PolicyOutcome& policy, bool next_hop_is_v6, PeerKind source,
+                                Family family, const ExportTarget& target);
 // Whether BGP lets the route go to these peers at all.
 bool may_export(const AttributeKeys& route, PeerKind source, const ExportTarget& target);
 // May it, and is it where no policy decides?

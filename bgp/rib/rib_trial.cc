@@ -58,12 +58,14 @@ ExportTrial Rib::try_export(PeerId peer, const Prefix& prefix, const ExportTarge
                                                           source.kind, family, target);
   if (trial.refusal != ExportRefusal::kNone) return trial;
   PolicyOutcome outcome;
+  bool next_hop_is_v6 = trial.held.next_hop.address.is_v6();
   if (target.policy) {
     PolicyRoute route{prefix, route_source(source.kind), trial.held};
     outcome = target.policy->apply(route, target.local_as, trial.rules);
     trial.decided_by = deciding_rule(outcome, trial.rules);
+    next_hop_is_v6 = route.attributes.next_hop.address.is_v6();
   }
-  trial.refusal = refusal_by_policy(outcome, source.kind, family, target);
+  trial.refusal = refusal_by_policy(outcome, next_hop_is_v6, source.kind, family, target);
   if (trial.refusal != ExportRefusal::kNone) return trial;
   trial.sent = target.policy ? *exported_by_policy(prefix, trial.held, source, target, tables_->identity)
                              : exported(trial.held, source, family, target, tables_->identity);

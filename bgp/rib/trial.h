@@ -33,10 +33,11 @@ enum class ExportRefusal : std::uint8_t {
   kToNobody,        // NO_ADVERTISE (RFC 1997)
   kToNoOtherAs,     // NO_EXPORT, and the peer is in another AS (RFC 1997)
   kOnlyToCustomer,  // ONLY_TO_CUSTOMER, and we do not serve the peer (RFC 9234 section 5)
-  kInternal,  // from one internal peer to another one, and no reflection (RFC 4271 section 9.2, RFC 4456)
-  kRules,     // a rule of the export policy rejects it
-  kScope,     // no rule decides, and the peer is told only what this host originates
-  kNextHop,   // no address of ours in this family to name as next hop
+  kInternal,     // from one internal peer to another one, and no reflection (RFC 4271 section 9.2, RFC 4456)
+  kRules,        // a rule of the export policy rejects it
+  kScope,        // no rule decides, and the peer is told only what this host originates
+  kIpv6NextHop,  // of an IPv4 route, toward a session without RFC 8950
+  kNextHop,      // no address of ours in this family to name as next hop
 };
 std::string_view format(ExportRefusal refusal);
 

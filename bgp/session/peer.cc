@@ -468,6 +468,7 @@ void Peer::wake_output() {
 SessionParameters Peer::session_parameters() const {
   if (up_) return session_.parameters;
   SessionParameters parameters;
+  parameters.extended_next_hop = config_.extended_next_hop;
   for (Family family : kAllFamilies)
     parameters.families[index(family)].enabled = config_.families[index(family)];
   return parameters;
@@ -482,16 +483,23 @@ ExportTarget Peer::export_target() const {
   target.role = rib_role();
   target.scope = config_.export_scope;
   target.session = session_parameters();
-  const auto local = up_ ? connections_[index(*up_)]->local_address() : config_.local_address;
   for (Family family : kAllFamilies) {
-    std::optional<IpAddress> address = config_.next_hop_self[index(family)];
-    if (!address && local) {
-      address =
-          local->family() == address_family(family) ? local : address_beside(*local, address_family(family));
-    }
+    const auto address = next_hop_self(family, target.session);
     if (address) target.next_hop_self[index(family)] = NextHop{*address, {}};
   }
   return target;
+}
+
+// Of the routes' own family, or IPv6 where the session has IPv4 routes with IPv6 next hops (RFC 8950).
+std::optional<IpAddress> Peer::next_hop_self(Family family, const SessionParameters& session) const {
+  const auto suits = [&](const std::optional<IpAddress>& address) {
+    return address &&
+           (address->family() == address_family(family) || (address->is_v6() && session.extended_next_hop));
+  };
+  if (const auto& configured = config_.next_hop_self[index(family)]; suits(configured)) return configured;
+  const auto local = up_ ? connections_[index(*up_)]->local_address() : config_.local_address;
+  if (!local || suits(local)) return local;
+  return address_beside(*local, address_family(family));
 }
 
 // --- trials

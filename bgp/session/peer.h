@@ -131,6 +131,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   void open_output();
   SessionParameters session_parameters() const;
   ExportTarget export_target() const;
+  std::optional<IpAddress> next_hop_self(Family family, const SessionParameters& session) const;
   void keep_or_flush(RouteFate fate);
   void settle_stale_routes(const NegotiatedSession& session);
   void sweep(Family family);

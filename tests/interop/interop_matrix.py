@@ -42,7 +42,7 @@ class Feature:
 FEATURES = (
     Feature("IPv4", cells.check_ipv4),
     Feature("IPv6", cells.check_ipv6),
-    Feature("4 over 6", cells.check_4_over_6, pending=True, transports=(6,), ours={"extended_next_hop": True},
+    Feature("4 over 6", cells.check_4_over_6, transports=(6,), ours={"extended_next_hop": True},
             theirs={"extended_next_hop": True}, lacks={"OpenBGPD": "7.7 has no RFC 8950"}),
     Feature("ADD-PATH", cells.check_add_path, pending=True, ours={"add_path": "both"}, theirs={"add_path": True}),
     Feature("roles", cells.check_role, transports=(4, 6), ours={"role": "customer"},

@@ -22,13 +22,17 @@ class Cluster:
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.close)
         cls.hosts = [cls.lab.add_host(f"host-{letter}", number) for letter, number in zip("abc", cls.as_numbers)]
-        cls.lab.full_mesh()
+        cls.make_mesh()
         for host in cls.hosts:
             host.start_agent()
         cls.wait_converged()
         cls.containers = [host.add_container(f"{host.name[-1]}{number}") for host in cls.hosts for number in (1, 2)]
         for container in cls.containers:
             container.serve()
+
+    @classmethod
+    def make_mesh(cls):
+        cls.lab.full_mesh()
 
     @classmethod
     def wait_converged(cls, deadline=20):
@@ -269,6 +273,30 @@ class EbgpFabric(Cluster, unittest.TestCase):
         a, b, c = self.hosts
         paths = {row["prefix"]: row["as_path"] for row in a.ctl("routes") if row["best"]}
         self.assertEqual([paths[block] for block in b.blocks + c.blocks], ["64602", "64602", "4200000003", "4200000003"])
+
+
+class Ipv4OverIpv6(Cluster, unittest.TestCase):
+    """A network between the hosts that knows IPv6 alone (RFC 8950): they have no IPv4 address of their own."""
+
+    @classmethod
+    def make_mesh(cls):
+        for host in cls.hosts:
+            run("ip", "-n", host.netns, "-4", "address", "flush", "dev", "eth0")
+            host.config["listen"] = [{"address": host.ipv6, "port": 179}]
+            for other in cls.hosts:
+                if other is not host:
+                    host.peer_with(other, address=other.ipv6, extended_next_hop=True)
+
+    def test_all_containers_reach_all(self):
+        self.assert_all_reach_all()
+
+    def test_ipv4_routes_have_ipv6_gateways(self):
+        a, b, _ = self.hosts
+        route = a.routes()[b.blocks[0]]
+        self.assertEqual((route.get("via"), route["dev"]), ({"family": "inet6", "host": b.ipv6}, "eth0"), route)
+        rows = {row["prefix"]: row["next_hop"] for row in a.ctl("routes")}
+        self.assertEqual(rows[b.blocks[0]], b.ipv6)
+        self.assertEqual(a.ctl("routes", "diff"), [])
 
 
 if __name__ == "__main__":

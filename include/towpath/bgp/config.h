@@ -65,8 +65,8 @@ struct PeerConfig {
   std::chrono::seconds send_hold_time{480};
   std::chrono::seconds connect_retry{5};
   std::array<bool, kFamilyCount> families{true, true};
-  // IPv6 routes over an IPv4 session (and the reverse) need a next hop of their own family. Without one the
-  // address of the interface that carries the session is taken.
+  // IPv6 routes over an IPv4 session (and the reverse) need a next hop of their own family, but for
+  // extended_next_hop. Without one the address of the interface that carries the session is taken.
   std::array<std::optional<IpAddress>, kFamilyCount> next_hop_self;
   std::uint8_t ttl = 0;  // 0: 1 for eBGP, kernel default for iBGP; more for multihop eBGP
   // RFC 5082: the peer is at most so many hops away, packets from farther away are dropped. 0: not checked.
@@ -75,7 +75,9 @@ struct PeerConfig {
   std::optional<Md5Key> md5;  // RFC 2385
   Md5Rekey md5_rekey = Md5Rekey::kLazy;
   bool extended_messages = false;  // RFC 8654: messages of up to 65535 octets
-  bool extended_next_hop = false;  // RFC 8950: IPv4 routes with IPv6 next hops
+  // RFC 8950: IPv4 routes may have IPv6 next hops, and ours toward an IPv6 peer is our address of the
+  // session.
+  bool extended_next_hop = false;
   MaximumPrefixes maximum_prefixes;
   // RFC 4724: how long peers are asked to keep our routes while we are away; 0: not at all.
   std::chrono::seconds restart_time{120};

@@ -2,6 +2,9 @@
 
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
+#include <map>
+
 #include "netlink/message_reader.h"
 #include "tests/netns/agent/dataplane_fixture.h"
 
@@ -112,6 +115,38 @@ TEST_F(DataplaneKernelTest, ChangeOfNextHopsLeavesNoGap) {
   ASSERT_TRUE(loop_.run_until([this] { return routes().counters().resyncs == 2; }));
   EXPECT_TRUE(routes().in_sync());
   EXPECT_FALSE(routes().has_writes());
+}
+
+// RFC 8950: RTA_VIA, alone and in RTA_MULTIPATH, there and back.
+TEST_F(DataplaneKernelTest, IPv4RoutesViaIPv6GatewaysAreWrittenAndKnownAgain) {
+  const NextHop left{.via = *IpAddress::parse("2001:db8:1::2")};
+  const NextHop right{.via = *IpAddress::parse("2001:db8:2::2")};
+  const NextHop old{.via = *IpAddress::parse("192.0.2.2")};
+  const std::vector<std::pair<Prefix, std::vector<NextHop>>> wanted = {
+      {v4(1), {left}}, {v4(2), {left, right}}, {v4(3), {right, old}}, {v4(4), {left}}};
+  const auto want_all = [&] {
+    for (const auto& [prefix, hops] : wanted) routes().want(prefix, hops);
+  };
+  want_all();
+  ASSERT_TRUE(in_sync());
+  std::map<Prefix, std::vector<std::pair<IpAddress, IfIndex>>> found;
+  for (const Route& route : in_kernel(AddressFamily::kIpv4)) {
+    auto& hops = found[route.key.destination];
+    for (const NextHop& hop : route.next_hops) hops.emplace_back(*hop.via, hop.device);
+    std::ranges::sort(hops);
+  }
+  const std::pair by_left{*left.via, left_}, by_right{*right.via, right_}, by_old{*old.via, left_};
+  EXPECT_EQ(found, (decltype(found){{v4(1), {by_left}},
+                                    {v4(2), {by_left, by_right}},
+                                    {v4(3), {by_old, by_right}},
+                                    {v4(4), {by_left}}}));
+  start();
+  want_all();
+  EXPECT_FALSE(routes().has_writes()) << "what is right is not written again";
+  routes().allow_deletes();
+  routes().unwant(v4(4));
+  ASSERT_TRUE(in_sync());
+  EXPECT_EQ(in_kernel(AddressFamily::kIpv4).size(), 3U);
 }
 
 TEST_F(DataplaneKernelTest, OwnBlocksAreBlackholesThatMoreSpecificRoutesGoBefore) {

@@ -38,7 +38,8 @@ class Frr(Daemon):
                 lines += [f"route-map to-{one.name}-{family} permit 10", f" match {word} address prefix-list {family}"]
                 if family == "ipv6" and one.next_hop_ipv6:
                     lines.append(f" set ipv6 next-hop global {one.next_hop_ipv6}")
-                if family == "ipv4" and one.next_hop_ipv4:
+                # (An IPv6 one, of a session with RFC 8950, is not for this command, and is its own choice anyway.)
+                if family == "ipv4" and one.next_hop_ipv4 and ":" not in one.next_hop_ipv4:
                     lines.append(f" set ip next-hop {one.next_hop_ipv4}")
         lines += [f"router bgp {self.as_number}", f" bgp router-id {self.ipv4}", " no bgp ebgp-requires-policy",
                   " no bgp network import-check", " no bgp default ipv4-unicast", " coalesce-time 0",

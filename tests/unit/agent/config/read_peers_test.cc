@@ -43,6 +43,11 @@ TEST(ReadPeers, AnAsMayBeAnyOutsideOrInsideOurs) {
   EXPECT_EQ(peer("route_reflector_client: true", "internal").as, bgp::PeerAs::internal());
 }
 
+TEST(ReadPeers, AnIPv4NextHopMayBeIPv6WhereThePeerTakesThat) {
+  EXPECT_EQ(peer("extended_next_hop: true, next_hop: {ipv4: 'fd00::1'}").next_hop_self[0],
+            *IpAddress::parse("fd00::1"));
+}
+
 TEST(ReadPeers, PrefixesAreLimitedForEachFamily) {
   using std::chrono::seconds;
   EXPECT_EQ(peer("port: 179").maximum_prefixes, (bgp::MaximumPrefixes{{0, 0}, seconds(60)}));
@@ -105,6 +110,9 @@ TEST(ReadPeers, RefusesWithOneExactComplaint) {
            {"65001", "ttl_security: 255", "ttl_security: value '255': must be a number from 0 to 254"},
            {"65001", "hold_time: 90, send_hold_time: 90",
             "send_hold_time: value '90': must be 0 or more than hold_time, 90 (RFC 9687 section 5)"},
+           {"65001", "next_hop: {ipv4: 'fd00::1'}",
+            "next_hop.ipv4: value 'fd00::1': must be an ipv4 address, or IPv6 where extended_next_hop is "
+            "true"},
            {"65001", "restart_time: 4096", "restart_time: value '4096': must be a number from 0 to 4095"},
            {"65001", "role: boss",
             "role: value 'boss': must be one of provider, rs, rs-client, customer, peer"},

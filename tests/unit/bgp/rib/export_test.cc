@@ -95,6 +95,26 @@ TEST(Export, OnlyFamiliesOfTheSessionAndOnlyWithANextHop) {
   EXPECT_FALSE(is_exportable({}, PeerKind::kExternal, kV6, t));
 }
 
+// RFC 8950 section 4: the next hop stays as it is, so the route is for those who can read it.
+TEST(Export, IPv4RoutesWithIPv6NextHopsAreForPeersThatTakeThem) {
+  PathAttributes a = attributes({65001});
+  a.next_hop = next_hop("2001:db8:1::1");
+  const AttributeKeys keys = AttributeKeys::of(a);
+  ExportTarget t = target(PeerKind::kClient);
+  const RibPeer source = rib_peer("10.0.0.5", PeerKind::kClient);
+  EXPECT_FALSE(is_exportable(keys, PeerKind::kClient, kV4, t));
+  EXPECT_TRUE(is_exportable(keys, PeerKind::kClient, kV6, t));
+  EXPECT_TRUE(is_exportable(keys, PeerKind::kExternal, kV4, target(PeerKind::kExternal)))
+      << "it becomes ours";
+  t.policy = accept_all();
+  EXPECT_FALSE(exported_by_policy(prefix("10.1.0.0/16"), a, source, t, identity()));
+  t.session.extended_next_hop = true;
+  EXPECT_TRUE(is_exportable(keys, PeerKind::kClient, kV4, t));
+  const auto sent = exported_by_policy(prefix("10.1.0.0/16"), a, source, t, identity());
+  ASSERT_TRUE(sent);
+  EXPECT_EQ(sent->next_hop, a.next_hop);
+}
+
 PathAttributes learned() {
   PathAttributes a = attributes({65001});
   a.next_hop = next_hop("198.51.100.1");

@@ -109,6 +109,76 @@ TEST_F(SessionOptions, TheShutdownOfThePeerIsShownSafely) {
   EXPECT_THAT(subject->status("raw").last_error, HasSubstr("\"bye\\x0a\\x1b[31mred\""));
 }
 
+// RFC 8950, over IPv6. `theirs`: whether the raw peer announces the capability, too.
+class ExtendedNextHop : public SessionOptions {
+ protected:
+  void establish(bool theirs, std::optional<IpAddress> configured = {}) {
+    subject = std::make_unique<TestSpeaker>(loop, 65001, "::1", "10.0.0.1");
+    subject->config.originate = {prefix("10.64.1.0/26")};
+    subject->listen();
+    PeerConfig peer;
+    peer.name = "raw";
+    peer.address = address("::1");
+    peer.as = AsNumber{65002};
+    peer.passive = true;
+    peer.extended_next_hop = true;
+    peer.next_hop_self[index(Family::kIpv4Unicast)] = configured;
+    peer.import_policy = PolicyPtr({accept_prefixes("", {{prefix("0.0.0.0/0"), 0, 32}})});
+    subject->add_peer(peer);
+    subject->apply();
+    raw = std::make_unique<RawPeer>(loop, "::1");
+    raw->connect(address("::1"), subject->port());
+    OpenMessage open = open_of(65002, "10.0.0.2");
+    open.capabilities.extended_next_hop = raw->parameters.extended_next_hop = theirs;
+    finish_handshake(open);
+  }
+  // The next hops of all IPv4 routes that the peer is told.
+  std::vector<NextHop> told() {
+    EXPECT_TRUE(run_until([&] {
+      raw->poll();
+      return std::ranges::any_of(raw->inbox, [](const Message& message) {
+        const auto* update = std::get_if<UpdateMessage>(&message);
+        return update != nullptr && update->end_of_rib == Family::kIpv4Unicast;
+      });
+    }));
+    // (Not from the inbox: a receiver takes no loopback address for a next hop.)
+    WalkCursor cursor;
+    std::vector<RouteRow> rows;
+    subject->speaker->walk(RibView::kAdjRibOut, *subject->speaker->find_peer("raw"), cursor, 10, rows);
+    std::vector<NextHop> found;
+    for (const RouteRow& row : rows) found.push_back(row.attributes.next_hop);
+    return found;
+  }
+};
+
+TEST_F(ExtendedNextHop, OursIsTheAddressOfTheSession) {
+  establish(true);
+  EXPECT_EQ(told(), std::vector({NextHop{address("::1"), {}}}));
+}
+
+TEST_F(ExtendedNextHop, OursMayBeAnotherIPv6Address) {
+  establish(true, address("2001:db8::1"));
+  EXPECT_EQ(told(), std::vector({NextHop{address("2001:db8::1"), {}}}));
+}
+
+TEST_F(ExtendedNextHop, APeerWithoutItIsToldIPv4NextHopsOnly) {
+  // ::1 has no IPv4 address beside it but loopback's, so nothing can be said of the route.
+  establish(false, address("2001:db8::1"));
+  EXPECT_EQ(told(), std::vector<NextHop>{});
+}
+
+TEST_F(ExtendedNextHop, TheirsReachesTheObserver) {
+  establish(true);
+  UpdateMessage update;
+  update.attributes.as_path.prepend(AsNumber{65002});
+  Reach& reach = update.reach[UpdateMessage::kMpReach];
+  reach.next_hop.address = address("2001:db8::2");
+  reach.nlri.push_back({prefix("10.64.2.0/26")});
+  raw->send(update);
+  ASSERT_TRUE(run_until([&] { return subject->has("10.64.2.0/26"); }));
+  EXPECT_EQ(subject->observer.routes.at(prefix("10.64.2.0/26")).next_hop.address, address("2001:db8::2"));
+}
+
 TEST_F(SessionOptions, RolesThatDoNotFitEndTheSession) {
   begin_with([](PeerConfig& p) { p.role = Role::kCustomer; });
   EXPECT_EQ(their_open().capabilities.role, Role::kCustomer);
