@@ -55,6 +55,7 @@ Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentC
   agent->open_neighbours();
   TOWPATH_TRY_STATUS(agent->open_speaker());
   agent->watch_kernel();
+  agent->watch_rules();
   agent->watch_sandboxes();
   agent->schedule_tick();
   return agent;
@@ -68,6 +69,7 @@ Agent::Agent(asio::io_context& loop, const AgentConfig& config, Log& log, Notifi
       config_(config),
       store_(std::move(store)),
       monitor_readable_(loop),
+      rules_readable_(loop),
       sandboxes_readable_(loop),
       tick_(loop) {}
 
@@ -112,6 +114,11 @@ Status Agent::open_dataplane() {
 
 Status Agent::open_endpoints() {
   TOWPATH_TRY(auto kernel, NetlinkPortKernel::open());
+  // Before the mappings are read, so that no change falls between the two. Without nf_tables there is nothing
+  // to watch.
+  if (const auto ports = kernel->port_ids()) {
+    if (auto opened = netlink::RuleMonitor::open(*ports)) rules_ = *std::move(opened);
+  }
   const auto post = [&loop = loop_](PortWriter::Task task) { asio::post(loop, std::move(task)); };
   TOWPATH_TRY(endpoints_, Endpoints::start(store_, std::move(kernel), kernel_looks(),
                                            static_cast<EndpointObserver&>(*this), post));
@@ -162,6 +169,28 @@ void Agent::watch_kernel() {
         }
         watch_kernel();
       });
+}
+
+void Agent::watch_rules() {
+  if (!rules_) return;
+  if (!rules_readable_.is_open()) {
+    if (const auto adopted = adopt(rules_readable_, rules_->fd()); !adopted) {
+      log_.error("cannot watch the rules", {{"reason", adopted.error().message}});
+      return;
+    }
+  }
+  rules_readable_.async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code ec) {
+    if (ec) return;  // stop()
+    const auto culprit = rules_->read();
+    if (!culprit || *culprit) {
+      endpoints_->rules_changed();
+      if (problem_limiter_.allow(std::chrono::steady_clock::now())) {
+        log_.warning("somebody changed the rules in table inet towpath; they are put back",
+                     {{"netlink_port", culprit ? **culprit : 0}});
+      }
+    }
+    watch_rules();
+  });
 }
 
 // Without it only containers are worse off whose MAC address another plugin changes.
@@ -261,6 +290,7 @@ void Agent::stop() {
   tick_.cancel();
   boost::system::error_code ignored;  // closing is best effort
   monitor_readable_.close(ignored);
+  rules_readable_.close(ignored);
   sandboxes_readable_.close(ignored);
 }
 

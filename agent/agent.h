@@ -39,6 +39,7 @@
 #include "towpath/bgp/speaker.h"
 #include "towpath/ipam/state_store.h"
 #include "towpath/netlink/kernel_monitor.h"
+#include "towpath/netlink/rule_monitor.h"
 
 namespace towpath::agent {
 
@@ -73,6 +74,7 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   Status open_endpoints();
   Status open_speaker();
   void watch_kernel();
+  void watch_rules();
   void open_neighbours();
   void watch_sandboxes();
   void report_neighbours(const Status& status);
@@ -105,6 +107,8 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   ipam::StateStore store_;
   std::optional<netlink::KernelMonitor> monitor_;
   boost::asio::posix::stream_descriptor monitor_readable_;
+  std::optional<netlink::RuleMonitor> rules_;
+  boost::asio::posix::stream_descriptor rules_readable_;
   std::unique_ptr<Dataplane> dataplane_;
   std::unique_ptr<Endpoints> endpoints_;
   std::optional<NeighbourKeeper> neighbours_;

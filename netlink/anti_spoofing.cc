@@ -94,6 +94,10 @@ std::uint64_t packets_of(const MessageView& message) {
 
 Status install_anti_spoofing() {
   TOWPATH_TRY(auto socket, NetlinkSocket::open(NETLINK_NETFILTER));
+  return install_anti_spoofing(socket);
+}
+
+Status install_anti_spoofing(NetlinkSocket& socket) {
   NftTransaction transaction(socket);
   transaction.add_table();
   transaction.add_filter_chain(kChain, {NF_INET_PRE_ROUTING, NF_IP_PRI_RAW});

@@ -97,7 +97,8 @@ void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speake
       .field("endpoints", status.endpoints.endpoints)
       .field("endpoints_released", status.endpoints.released)
       .field("port_mappings", status.endpoints.ports)
-      .field("port_mappings_refused", status.endpoints.ports_refused);
+      .field("port_mappings_refused", status.endpoints.ports_refused)
+      .field("rules_repaired", status.endpoints.rules_repaired);
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ constexpr std::size_t kAuditSlice = 512;
 constexpr std::size_t kLooksPerTick = 256;
 // How often the kernel's mappings are read again, in case somebody else changed them.
 constexpr std::uint64_t kTicksPerAdoption = 60;
+// More than this is somebody who fights us, and waits for the next tick.
+constexpr int kRepairsPerTick = 50;
 
 }  // namespace
 
@@ -109,8 +111,30 @@ PortWriter::Task Endpoints::guarded(std::move_only_function<void()> task) {
   };
 }
 
+void Endpoints::rules_changed() {
+  rules_changed_ = true;
+  flush();
+}
+
+void Endpoints::repair_rules() {
+  rules_changed_ = false;
+  ++repairs_this_tick_;
+  writing_ = true;
+  writer_->repair([this, self = std::weak_ptr(self_)](const Status& rules, Result<netlink::PortState> state) {
+    if (self.expired()) return;
+    if (rules) {
+      ++rules_repaired_;
+      last_problem_.erase("put the rules back");
+    } else {
+      problem("put the rules back", rules.error());
+    }
+    on_adopted(std::move(state));
+  });
+}
+
 void Endpoints::flush() {
   if (writing_) return;
+  if (rules_changed_ && repairs_this_tick_ < kRepairsPerTick) return repair_rules();
   auto change = ports_.next_change();
   in_write_ = std::exchange(waiting_, {});
   if (change.empty()) {
@@ -137,7 +161,7 @@ void Endpoints::on_changed(const netlink::PortChange& change, const Status& stat
   }
   for (const Done& done : std::exchange(in_write_, {})) done(status);
   // After a refusal only for those who came meanwhile; the rest waits for the tick.
-  if (status || !waiting_.empty()) flush();
+  if (status || rules_changed_ || !waiting_.empty()) flush();
 }
 
 void Endpoints::on_adopted(Result<netlink::PortState> state) {
@@ -158,6 +182,7 @@ void Endpoints::on_kernel_event(const netlink::KernelEvent& event) {
 
 void Endpoints::tick(TimePoint now) {
   ++ticks_;
+  repairs_this_tick_ = 0;
   if (!listed_) {
     if (const auto loaded = load(); !loaded) problem("list the endpoints", loaded.error());
   }
@@ -271,7 +296,8 @@ EndpointCounters Endpoints::counters() const {
   return {.endpoints = records_.size(),
           .ports = ports_.in_kernel(),
           .ports_refused = refused_.size(),
-          .released = released_};
+          .released = released_,
+          .rules_repaired = rules_repaired_};
 }
 
 void Endpoints::problem(std::string_view what, const Error& error) {

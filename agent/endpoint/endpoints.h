@@ -58,6 +58,9 @@ class Endpoints {
   // it; kConflict: another endpoint holds one of its ports.
   void changed(const ipam::AttachmentId& endpoint, Done done);
   void on_kernel_event(const netlink::KernelEvent& event);
+  // Somebody changed rules or mappings: they are put back at once. Who goes on doing so is answered once a
+  // tick.
+  void rules_changed();
   // Once a second or so.
   void tick(TimePoint now);
 
@@ -75,6 +78,7 @@ class Endpoints {
   void flush();
   void on_changed(const netlink::PortChange& change, const Status& status);
   void on_adopted(Result<netlink::PortState> state);
+  void repair_rules();
 
   void audit_slice();
   void merge(const std::vector<ipam::EndpointRecord>& slice, bool is_last);
@@ -103,6 +107,9 @@ class Endpoints {
   std::set<ipam::AttachmentId> suspects_;      // their link went away
   std::set<ipam::AttachmentId> bereft_;  // dead, but another IPAM plugin has their addresses: only DEL can
   std::uint64_t released_ = 0;
+  bool rules_changed_ = false;  // and not put back yet
+  int repairs_this_tick_ = 0;
+  std::uint64_t rules_repaired_ = 0;
   std::uint64_t ticks_ = 0;
   std::map<std::string, std::string, std::less<>> last_problem_;  // by what it was about
 

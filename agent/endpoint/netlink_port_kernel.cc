@@ -3,6 +3,7 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 
+#include "towpath/netlink/anti_spoofing.h"
 #include "towpath/netlink/batch.h"
 #include "towpath/netlink/conntrack.h"
 #include "towpath/netlink/route.h"
@@ -31,6 +32,16 @@ Status NetlinkPortKernel::change(const netlink::PortChange& change) {
     if (key.protocol == IPPROTO_UDP) forget_flows_elsewhere(key, target);
   }
   return {};
+}
+
+Status NetlinkPortKernel::protect() {
+  return netlink::install_anti_spoofing(netfilter_);
+}
+
+Result<std::vector<std::uint32_t>> NetlinkPortKernel::port_ids() const {
+  TOWPATH_TRY(const std::uint32_t maps, maps_.port_id());
+  TOWPATH_TRY(const std::uint32_t netfilter, netfilter_.port_id());
+  return std::vector{maps, netfilter};
 }
 
 void NetlinkPortKernel::forget_flows_of_removed(const PortKey& key, const PortTarget& target) {

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "agent/endpoint/port_kernel.h"
 #include "towpath/netlink/netlink_socket.h"
@@ -17,6 +18,10 @@ class NetlinkPortKernel final : public PortKernel {
   static Result<std::unique_ptr<NetlinkPortKernel>> open();
   Result<netlink::PortState> adopt() override { return maps_.adopt(); }
   Status change(const netlink::PortChange& change) override;
+  Status protect() override;
+
+  // For netlink::RuleMonitor::open(), so that the agent does not hear of its own writes.
+  Result<std::vector<std::uint32_t>> port_ids() const;
 
  private:
   NetlinkPortKernel(netlink::PortMaps maps, netlink::NetlinkSocket netfilter, netlink::NetlinkSocket route)

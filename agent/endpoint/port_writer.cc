@@ -42,6 +42,16 @@ void PortWriter::adopt(OnAdopted on_adopted) {
   });
 }
 
+void PortWriter::repair(OnRepaired on_repaired) {
+  push([this, done = std::move(on_repaired)]() mutable {
+    Status status = kernel_->protect();
+    auto state = kernel_->adopt();
+    post_([status = std::move(status), state = std::move(state), done = std::move(done)]() mutable {
+      done(std::move(status), std::move(state));
+    });
+  });
+}
+
 void PortWriter::push(Task job) {
   {
     const std::lock_guard lock(mutex_);

@@ -26,6 +26,7 @@ class PortWriter {
   using Post = std::function<void(Task)>;
   using OnChanged = std::move_only_function<void(netlink::PortChange, Status)>;
   using OnAdopted = std::move_only_function<void(Result<netlink::PortState>)>;
+  using OnRepaired = std::move_only_function<void(Status, Result<netlink::PortState>)>;
 
   PortWriter(std::unique_ptr<PortKernel> kernel, Post post);
   PortWriter(const PortWriter&) = delete;
@@ -34,6 +35,8 @@ class PortWriter {
 
   void change(netlink::PortChange change, OnChanged on_changed);
   void adopt(OnAdopted on_adopted);
+  // The other rules, and then the same.
+  void repair(OnRepaired on_repaired);
 
  private:
   void push(Task job);

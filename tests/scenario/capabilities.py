@@ -220,10 +220,15 @@ class Capabilities(unittest.TestCase):
         container = self.add(mapping(8000), mapping(8001, hostIP=self.host.ipv6), bandwidth=BANDWIDTH)
         check = lambda: self.host.network.check(container.id, container.path)  # noqa: E731
         check()
-        self.host.run("nft", "delete", "element", "inet", "towpath", "ports_on6", f"{{ tcp . {self.host.ipv6} . 8001 }}")
+        take_away = ("nft", "delete", "element", "inet", "towpath", "ports_on6", f"{{ tcp . {self.host.ipv6} . 8001 }}")
+        before = self.elements()
+        self.host.run(*take_away)
+        wait_until(lambda: self.elements() == before, 5, "the agent puts it back")
+        check()
+        self.host.stop_agent()
+        self.host.run(*take_away)
         with self.assertRaisesRegex(CniError, f"the port mapping 8001/tcp on {self.host.ipv6} to .* is gone"):
             check()
-        self.host.stop_agent()
         self.host.start_agent()
         check()
 

@@ -1,4 +1,4 @@
-"""Another process spoils our routes and next-hop objects a thousand times: all is put right, and nothing of others is touched.
+"""Another process spoils our routes, next-hop objects and rules a thousand times: all is put right, and nothing of others is touched.
 How long it takes is printed, and no reason to fail: that depends on the machine.
 """
 
@@ -38,6 +38,9 @@ class Repair(unittest.TestCase):
         for host in cls.lab.hosts:
             host.start_agent()
         wait_until(lambda: cls.a.established("host-b", "host-c"), 30, "sessions")
+        cls.a.network.conflist["plugins"][0]["capabilities"] = {"portMappings": True}
+        mapping = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
+        cls.a.add_container("one", capabilities={"portMappings": [mapping]})
         wait_until(cls.settled, 30, lambda: f"host-a: {cls.a.ctl('routes', 'diff')}\n{cls.a.log_tail()}")
 
     @classmethod
@@ -61,7 +64,8 @@ class Repair(unittest.TestCase):
               f"max {max(everything):.1f} ms; seed {SEED}", flush=True)
         self.assertEqual(found["not_repaired"], [], self.a.log_tail())
         self.assertEqual(len(everything), COUNT)
-        self.assertGreaterEqual(len(times), 9, "each kind of disturbance came up")
+        self.assertGreaterEqual(len(times), 14, "each kind of disturbance came up")
+        self.assertIn("8080", " ".join(found["rules"]))
         self.assertEqual(found["routes"], 2 * (13 + 13 + 12 + 1))
         self.assertGreater(found["foreign_routes"], 70)
         self.assertTrue(found["foreign_same"])

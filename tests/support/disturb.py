@@ -3,14 +3,16 @@
 spoiled: disturb.py COUNT SEED, in the host's namespace. Objects of others lie among them; each notification that the kernel
 sends about one of those is counted. Prints one JSON document.
 
-Speaks netlink itself: a spoiled object is looked at again within a millisecond.
+Speaks netlink itself, except for rules: a spoiled object is looked at again within a millisecond.
 """
 
 import collections
 import json
 import random
+import re
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -159,10 +161,23 @@ def picture(kernel):
     return routes, objects
 
 
+def nft(command, *flags):
+    return subprocess.run(["nft", *flags, command], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def rules():
+    """Our table without counters. The order of chains is nobody's business; None: there is none."""
+    try:
+        return sorted(nft("list table inet towpath", "-s").splitlines())
+    except subprocess.CalledProcessError:
+        return None
+
+
 def foreign(kernel):
     hops = kernel.next_hops()
     return ([route for route in kernel.routes() if route.protocol == THEIRS],
-            {number_of_it: hop for number_of_it, hop in hops.items() if not is_ours(hop)})
+            {number_of_it: hop for number_of_it, hop in hops.items() if not is_ours(hop)},
+            nft("list table inet theirs", "-a"))
 
 
 class Onlooker:
@@ -256,8 +271,29 @@ class Disturber:
         return self.kernel.write_next_hop(REPLACE | CREATE, hop._replace(members=tuple(left)))
 
 
+    def do_nft_flush_chain(self):
+        chains = re.findall(r"chain (\S+) {", nft("list table inet towpath"))
+        nft(f"flush chain inet towpath {self.random.choice(chains)}")
+
+    def do_nft_delete_rule(self):
+        handle = self.random.choice(re.findall(r"verdict.*handle (\d+)|drop.*handle (\d+)|accept.*handle (\d+)",
+                                               nft("list chain inet towpath anti_spoofing", "-a")))
+        nft(f"delete rule inet towpath anti_spoofing handle {''.join(handle)}")
+
+    def do_nft_insert_rule(self):
+        nft("insert rule inet towpath anti_spoofing accept")
+
+    def do_nft_flush_maps(self):
+        maps = re.findall(r"map (\S+) {", nft("list table inet towpath"))
+        nft("; ".join(f"flush map inet towpath {name}" for name in maps))
+
+    def do_nft_delete_table(self):
+        nft("delete table inet towpath")
+
+
 def place_foreign_objects(kernel):
-    """Beside and among ours: the same prefixes, a number of our range."""
+    """Beside and among ours: the same prefixes, a number of our range, a chain of the same name."""
+    nft("add table inet theirs; add chain inet theirs anti_spoofing; add rule inet theirs anti_spoofing accept")
     ours = [hop for hop in kernel.next_hops().values() if is_ours(hop) and not hop.members]
     for at, hop in enumerate(ours):
         mine = hop._replace(id=at + 1, protocol=THEIRS)
@@ -275,7 +311,7 @@ def place_foreign_objects(kernel):
 def main():
     count, seed = int(sys.argv[1]), int(sys.argv[2])
     kernel = Kernel()
-    expected = picture(kernel)
+    expected, expected_rules = picture(kernel), rules()
     place_foreign_objects(kernel)
     before = foreign(kernel)
     onlooker = Onlooker()
@@ -290,7 +326,8 @@ def main():
                 break
             continue
         begun = time.monotonic()
-        while picture(kernel) != expected:
+        # To list the rules takes longer than most repairs.
+        while picture(kernel) != expected or (name.startswith("nft_") and rules() != expected_rules):
             if time.monotonic() - begun > DEADLINE:
                 open_ends.append(name)
                 break
@@ -299,7 +336,7 @@ def main():
     onlooker.count()
     json.dump({"routes": len(expected[0]), "next_hops": sum(expected[1].values()), "times_ms": times,
                "not_repaired": open_ends, "refused": refused, "foreign_routes": len(before[0]),
-               "foreign_next_hops": len(before[1]), "foreign_same": foreign(kernel) == before,
+               "rules": expected_rules, "foreign_next_hops": len(before[1]), "foreign_same": foreign(kernel) == before,
                "foreign_notifications": onlooker.seen}, sys.stdout)
 
 

@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include "towpath/base/error.h"
+#include "towpath/netlink/netlink_socket.h"
 
 namespace towpath::netlink {
 
@@ -27,6 +28,8 @@ struct AntiSpoofingState {
 };
 
 Status install_anti_spoofing();
+// By a NETLINK_NETFILTER socket of the caller's, which a RuleMonitor can then tell from those of others.
+Status install_anti_spoofing(NetlinkSocket& socket);
 // Removes the whole table inet towpath; none there is success.
 Status remove_nft_table();
 Result<AntiSpoofingState> read_anti_spoofing();

@@ -80,6 +80,9 @@ class PortMaps {
   // Maps and chains; none there is success.
   Status remove();
 
+  // Of the socket that makes the changes, for a RuleMonitor.
+  Result<std::uint32_t> port_id() const { return socket_.port_id(); }
+
  private:
   explicit PortMaps(NetlinkSocket socket) : socket_(std::move(socket)) {}
   Status install();

@@ -25,6 +25,7 @@ struct FakeState {
   netlink::PortState ports;
   bool refuses = false;
   std::size_t changes = 0;
+  std::size_t protections = 0;
 };
 
 class FakePortKernel final : public PortKernel {
@@ -42,6 +43,11 @@ class FakePortKernel final : public PortKernel {
     for (const auto& [key, target] : change.add_ports) state_->ports.ports[key] = target;
     for (const IpAddress& address : change.remove_hairpins) state_->ports.hairpins.erase(address);
     for (const IpAddress& address : change.add_hairpins) state_->ports.hairpins.insert(address);
+    return {};
+  }
+  Status protect() override {
+    const std::lock_guard lock(state_->mutex);
+    ++state_->protections;
     return {};
   }
 
@@ -128,6 +134,40 @@ class EndpointsTest : public ::testing::Test, public EndpointObserver {
   std::deque<PortWriter::Task> loop_;
   std::unique_ptr<Endpoints> endpoints_;
 };
+
+TEST_F(EndpointsTest, RulesThatSomebodyChangedArePutBackWithTheirMappings) {
+  start();
+  attach(1, {tcp(80)});
+  ASSERT_TRUE(change(1));
+  {
+    const std::lock_guard lock(kernel_->mutex);
+    kernel_->ports = {};
+  }
+  endpoints_->rules_changed();
+  EXPECT_TRUE(test::eventually([&] {
+    run_loop();
+    const std::lock_guard lock(kernel_->mutex);
+    return kernel_->ports.ports.size() == 2;
+  }));
+  EXPECT_EQ(kernel_->protections, 1U);
+  EXPECT_EQ(endpoints_->counters().rules_repaired, 1U);
+  // One who does not stop waits for the tick.
+  const auto repaired = [&](std::size_t times) {
+    return test::eventually([&] {
+      run_loop();
+      return endpoints_->counters().rules_repaired == times;
+    });
+  };
+  for (std::size_t times = 2; times <= 50; ++times) {
+    endpoints_->rules_changed();
+    ASSERT_TRUE(repaired(times));
+  }
+  endpoints_->rules_changed();
+  run_loop();
+  EXPECT_EQ(endpoints_->counters().rules_repaired, 50U);
+  endpoints_->tick(TimePoint{});
+  EXPECT_TRUE(repaired(51));
+}
 
 TEST_F(EndpointsTest, AnEndpointIsMappedWhenItsPluginIsAnswered) {
   start();
