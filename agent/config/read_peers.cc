@@ -10,6 +10,7 @@
 
 #include "agent/config/read_bfd.h"
 #include "agent/config/scalars.h"
+#include "towpath/bgp/add_path.h"
 #include "towpath/bgp/family.h"
 #include "towpath/bgp/md5_key.h"
 #include "towpath/bgp/peer_as.h"
@@ -42,6 +43,9 @@ constexpr std::array<std::pair<std::string_view, bgp::Role>, 5> kRoles{
      {"rs-client", bgp::Role::kRouteServerClient},
      {"customer", bgp::Role::kCustomer},
      {"peer", bgp::Role::kPeer}}};
+
+constexpr std::array<std::pair<std::string_view, bgp::AddPathMode>, 2> kAddPathModes{
+    {{"none", bgp::AddPathMode::kNone}, {"receive", bgp::AddPathMode::kReceive}}};
 
 constexpr std::array<std::pair<std::string_view, bgp::Md5Rekey>, 2> kRekeys{
     {{"lazy", bgp::Md5Rekey::kLazy}, {"live", bgp::Md5Rekey::kLive}}};
@@ -207,6 +211,7 @@ PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& r
   read_md5(section, peer);
   section.read("extended_messages", peer.extended_messages, parse_bool);
   section.read("extended_next_hop", peer.extended_next_hop, parse_bool);
+  section.read("add_path", peer.add_path, one_of(kAddPathModes));
   section.read("restart_time", peer.restart_time, seconds_between(0, 4095));
   if (const auto role = section.get("role")) read_role(*role, config, peer);
   section.read("role_strict", peer.role_strict, parse_bool);

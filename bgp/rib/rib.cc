@@ -91,15 +91,18 @@ void Rib::release_if_gone(PeerId peer) {
 
 // --- adj-rib-in
 
-void Rib::apply(PeerId peer, const UpdateMessage& update, TimePoint now) {
+std::size_t Rib::apply(PeerId peer, const UpdateMessage& update, TimePoint now) {
   for (const Unreach& part : update.unreach) withdraw(peer, part.family, part.nlri);
+  std::size_t not_taken = 0;
   for (const Reach& part : update.reach) {
-    if (!part.nlri.empty()) announce(peer, part.family, part.next_hop, part.nlri, update.attributes, now);
+    if (part.nlri.empty()) continue;
+    not_taken += announce(peer, part.family, part.next_hop, part.nlri, update.attributes, now);
   }
+  return not_taken;
 }
 
-void Rib::announce(PeerId peer, Family family, const NextHop& next_hop, std::span<const NlriEntry> nlri,
-                   const PathAttributes& attributes, TimePoint now) {
+std::size_t Rib::announce(PeerId peer, Family family, const NextHop& next_hop,
+                          std::span<const NlriEntry> nlri, const PathAttributes& attributes, TimePoint now) {
   PeerEntry& entry = peer_entry(peer);
   const AttributeId id = tables_->attributes.intern(attributes, next_hop);
   Importer importer(*tables_, entry.peer, attributes, next_hop, id);
@@ -107,15 +110,16 @@ void Rib::announce(PeerId peer, Family family, const NextHop& next_hop, std::spa
   path.peer = peer;
   path.since = seconds(now);
   path.epoch = entry.families[index(family)].epoch;
+  std::size_t not_taken = 0;
   for (const NlriEntry& route : nlri) {
     TOWPATH_CHECK(unicast(route.prefix.family()) == family);
     const Importer::Result result = importer.import(route.prefix);
-    path.path_id = route.path_id;
     path.attributes = result.attributes;
     path.exclusion = result.exclusion;
-    put(family, route.prefix, path, id);
+    if (!put(route, path, id)) ++not_taken;
   }
   tables_->attributes.unref(id);
+  return not_taken;
 }
 
 void Rib::withdraw(PeerId peer, Family family, std::span<const NlriEntry> nlri) {
@@ -135,7 +139,7 @@ void Rib::originate(const Prefix& prefix, const PathAttributes& attributes, Time
   path.attributes = tables_->attributes.intern(attributes, {IpAddress::any(prefix.family()), {}});
   path.peer = kLocalPeer;
   path.since = seconds(now);
-  put(unicast(prefix.family()), prefix, path, path.attributes);
+  put({prefix, 0}, path, path.attributes);
   tables_->attributes.unref(path.attributes);
 }
 
@@ -148,20 +152,30 @@ void Rib::unoriginate(const Prefix& prefix) {
 
 std::uint32_t Rib::find_path(PrefixRef prefix, PeerId peer, std::uint32_t path_id) const {
   std::uint32_t i = tables_->prefixes[index(prefix.family())].paths(prefix.number());
-  while (i != kNoIndex && (tables_->paths[i].peer != peer || tables_->paths[i].path_id != path_id)) {
+  while (i != kNoIndex && (tables_->paths[i].peer != peer || tables_->path_id(i) != path_id)) {
     i = tables_->paths[i].next;
   }
   return i;
 }
 
+bool Rib::is_full(PrefixRef prefix, PeerId peer) const {
+  std::size_t paths = 0;
+  std::uint32_t i = tables_->prefixes[index(prefix.family())].paths(prefix.number());
+  for (; i != kNoIndex; i = tables_->paths[i].next) {
+    if (tables_->paths[i].peer == peer) ++paths;
+  }
+  return paths >= kMaxPathsOfPeer;
+}
+
 // Adds the path or replaces the one of this peer with this path id. `received` is the attribute set as it
-// came, path.attributes what the import policy made of it.
-void Rib::put(Family family, const Prefix& prefix, const PathEntry& path, AttributeId received) {
+// came, path.attributes what the import policy made of it. False: there are too many, nothing was done.
+bool Rib::put(const NlriEntry& route, const PathEntry& path, AttributeId received) {
+  const Family family = unicast(route.prefix.family());
   PrefixTable& table = tables_->prefixes[index(family)];
-  const PrefixRef ref = PrefixRef::make(family, table.insert(prefix));
+  const PrefixRef ref = PrefixRef::make(family, table.insert(route.prefix));
   std::uint32_t& first = table.paths(ref.number());
   const Best before = best(ref);
-  const std::uint32_t known = find_path(ref, path.peer, path.path_id);
+  const std::uint32_t known = find_path(ref, path.peer, route.path_id);
   if (known != kNoIndex) {
     PathEntry& old = tables_->paths[known];
     if (old.epoch != path.epoch) {
@@ -169,13 +183,16 @@ void Rib::put(Family family, const Prefix& prefix, const PathEntry& path, Attrib
       old.epoch = path.epoch;
       count(old, family, 1);
     }
-    if (!replace(ref, known, path, received)) return;
+    if (!replace(ref, known, path, received)) return true;
     old.since = path.since;
     select(ref, before);
-    return;
+    return true;
   }
+  // (A peer without ADD-PATH has one path of a prefix, with the identifier 0.)
+  if (route.path_id != 0 && is_full(ref, path.peer)) return false;
   tables_->attributes.ref(path.attributes);
   const std::uint32_t added = tables_->paths.allocate(path);
+  if (route.path_id != 0) tables_->path_ids.at(added) = route.path_id;
   tables_->keep_received(added, received);
   count(path, family, 1);
   if (first == kNoIndex) {
@@ -185,6 +202,7 @@ void Rib::put(Family family, const Prefix& prefix, const PathEntry& path, Attrib
     tables_->paths[first].next = added;
   }
   select(ref, before);
+  return true;
 }
 
 // Gives a path other attributes or another exclusion. False where it has them already.
@@ -212,6 +230,7 @@ void Rib::remove(PrefixRef prefix, std::uint32_t path) {
   count(entry, prefix.family(), -1);
   const AttributeId attributes = entry.attributes;
   tables_->keep_received(path, attributes);
+  if (std::uint32_t* id = tables_->path_ids.find(path)) *id = 0;
   tables_->paths.release(path);
   select(prefix, before);
   tables_->attributes.unref(attributes);

@@ -71,14 +71,20 @@ class Rib {
 
   // --- adj-rib-in
 
+  // Of one prefix from one peer (RFC 7911 section 8: whoever may send several could send any number). The
+  // paths of a prefix are a list, so many of them cost time, too.
+  static constexpr std::size_t kMaxPathsOfPeer = 255;
+
   // Routes of one UPDATE that share attributes and next hop; attributes.next_hop is not looked at. A route
-  // that is already there with the same attributes stops being stale and keeps its age.
-  void announce(PeerId peer, Family family, const NextHop& next_hop, std::span<const NlriEntry> nlri,
-                const PathAttributes& attributes, TimePoint now);
+  // that is already there with the same attributes stops being stale and keeps its age. Returns how many
+  // were not taken, because the peer has kMaxPathsOfPeer paths of their prefix already.
+  std::size_t announce(PeerId peer, Family family, const NextHop& next_hop, std::span<const NlriEntry> nlri,
+                       const PathAttributes& attributes, TimePoint now);
   // What is not there is passed over.
   void withdraw(PeerId peer, Family family, std::span<const NlriEntry> nlri);
-  // The whole message in its right order: withdrawals first (RFC 4271 section 4.3).
-  void apply(PeerId peer, const UpdateMessage& update, TimePoint now);
+  // The whole message in its right order: withdrawals first (RFC 4271 section 4.3). Returns what announce()
+  // does.
+  std::size_t apply(PeerId peer, const UpdateMessage& update, TimePoint now);
 
   // RFC 4724: the session is gone, the routes stay and are used. At once, whatever their number.
   void mark_stale(PeerId peer, Family family);
@@ -169,7 +175,8 @@ class Rib {
   void release_if_gone(PeerId peer);
 
   std::uint32_t find_path(PrefixRef prefix, PeerId peer, std::uint32_t path_id) const;
-  void put(Family family, const Prefix& prefix, const PathEntry& path, AttributeId received);
+  bool put(const NlriEntry& route, const PathEntry& path, AttributeId received);
+  bool is_full(PrefixRef prefix, PeerId peer) const;
   bool replace(PrefixRef prefix, std::uint32_t path, const PathEntry& by, AttributeId received);
   void remove(PrefixRef prefix, std::uint32_t path);
   void count(const PathEntry& path, Family family, std::ptrdiff_t change);

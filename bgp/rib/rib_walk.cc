@@ -17,7 +17,7 @@ RouteRow row_of(const RibTables& tables, PrefixRef prefix, std::uint32_t path, T
   RouteRow row;
   row.prefix = tables.prefix(prefix);
   row.peer = entry.peer;
-  row.path_id = entry.path_id;
+  row.path_id = tables.path_id(path);
   row.attributes = tables.attributes.get(entry.attributes);
   row.best = tables.best(prefix) == &entry;
   row.stale = tables.is_stale(entry, prefix.family());

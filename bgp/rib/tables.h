@@ -20,18 +20,17 @@
 
 namespace towpath::bgp {
 
-// One path of one prefix: 20 bytes. Adj-rib-in entry and loc-rib entry at once.
+// One path of one prefix: 16 bytes. Adj-rib-in entry and loc-rib entry at once.
 struct PathEntry {
   AttributeId attributes;
   std::uint32_t next = kNoIndex;  // in the list of the prefix
   std::uint32_t since = 0;        // seconds of the monotonic clock
-  std::uint32_t path_id = 0;
   PeerId peer;
   // Stale where it is not the peer's present epoch (PeerEntry): all routes of a peer become stale at once.
   std::uint8_t epoch = 0;
   PathExclusion exclusion = PathExclusion::kNone;
 };
-static_assert(sizeof(PathEntry) == 20);
+static_assert(sizeof(PathEntry) == 16);
 
 struct PeerEntry {
   struct PerFamily {
@@ -64,6 +63,8 @@ struct RibTables {
   Pool<PathEntry> paths;
   // By path: the attribute set as it was received, only where the import policy changed it.
   SparseArray<AttributeId> changed_from;
+  // By path: the identifier that its peer gave it (RFC 7911). Nothing is written for those that have none.
+  SparseArray<std::uint32_t> path_ids;
   std::deque<PeerEntry> peers;  // by PeerId; addresses of elements hold
   Journal journal;
 
@@ -82,7 +83,11 @@ struct RibTables {
   }
   Candidate candidate(std::uint32_t path) const {
     const PathEntry& p = paths[path];
-    return {&attributes.keys(p.attributes), &peers[p.peer.value].peer, p.path_id, path};
+    return {&attributes.keys(p.attributes), &peers[p.peer.value].peer, path_id(path), path};
+  }
+  std::uint32_t path_id(std::uint32_t path) const {
+    const std::uint32_t* id = path_ids.find(path);
+    return id == nullptr ? 0 : *id;
   }
   AttributeId received(std::uint32_t path) const {
     const AttributeId* changed = changed_from.find(path);

@@ -327,7 +327,10 @@ void Peer::deliver_update() {
   if (!update_.problems.empty()) report_problems();
   if (update_.end_of_rib) return on_end_of_rib(*update_.end_of_rib);
   if (update_.announces()) complete(update_.attributes);
-  context_.rib.apply(id_, update_, message_time_);
+  if (const std::size_t not_taken = context_.rib.apply(id_, update_, message_time_); not_taken != 0) {
+    report_problem(fmt::format("routes not taken: {}; a peer may have {} paths of a prefix", not_taken,
+                               Rib::kMaxPathsOfPeer));
+  }
   context_.schedule();
   keep_to_limits();
 }
@@ -533,6 +536,10 @@ void Peer::report_problems() {
                   first.reason, format(first.code));
   if (!first.data.empty()) text += ", octets " + hex(first.data);
   if (update_.problems.size() > 1) text += fmt::format(", and {} more", update_.problems.size() - 1);
+  report_problem(text);
+}
+
+void Peer::report_problem(const std::string& text) {
   last_error_ = text;
   if (active_) context_.observer.message_problem(config_.name, text);
 }

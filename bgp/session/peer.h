@@ -125,6 +125,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   void on_refresh_begin(Family family);
   void on_refresh_end(Family family);
   void report_problems();
+  void report_problem(const std::string& text);
   void report_end(Slot slot, const SessionEnd& end);
   void report_state();
 

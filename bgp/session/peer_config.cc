@@ -37,6 +37,7 @@ constexpr std::array kFields{
     PeerField{"md5_rekey", ChangeEffect::kLive, differs<&PeerConfig::md5_rekey>},
     PeerField{"extended_messages", ChangeEffect::kReset, differs<&PeerConfig::extended_messages>},
     PeerField{"extended_next_hop", ChangeEffect::kReset, differs<&PeerConfig::extended_next_hop>},
+    PeerField{"add_path", ChangeEffect::kReset, differs<&PeerConfig::add_path>},
     PeerField{"maximum_prefixes", ChangeEffect::kLive, differs<&PeerConfig::maximum_prefixes>},
     PeerField{"restart_time", ChangeEffect::kReset, differs<&PeerConfig::restart_time>},
     PeerField{"role", ChangeEffect::kReset, differs<&PeerConfig::role>},
@@ -76,7 +77,9 @@ SessionSettings session_settings(const LocalSpeaker& local, const PeerConfig& pe
   graceful.notification = true;
   graceful.restart_time = peer.restart_time;
   for (Family family : kAllFamilies) {
-    if (peer.families[index(family)] && peer.restart_time.count() != 0) {
+    if (!peer.families[index(family)]) continue;
+    capabilities.add_path[index(family)] = peer.add_path;
+    if (peer.restart_time.count() != 0) {
       graceful.families[index(family)] = GracefulRestart::FamilyState{restart.forwarding_preserved};
     }
   }

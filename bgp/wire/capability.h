@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "towpath/base/ids.h"
+#include "towpath/bgp/add_path.h"
 #include "towpath/bgp/family.h"
 #include "towpath/bgp/role.h"
 
@@ -63,15 +64,6 @@ struct LongLivedGracefulRestart {
   friend auto operator<=>(const LongLivedGracefulRestart&, const LongLivedGracefulRestart&) = default;
 };
 
-// RFC 7911 section 4, from the view of the side that announced it.
-enum class AddPathMode : std::uint8_t { kNone = 0, kReceive = 1, kSend = 2, kBoth = 3 };
-constexpr bool receives(AddPathMode mode) {
-  return (static_cast<std::uint8_t>(mode) & 1) != 0;
-}
-constexpr bool sends(AddPathMode mode) {
-  return (static_cast<std::uint8_t>(mode) & 2) != 0;
-}
-
 struct RawCapability {
   std::uint8_t code = 0;
   std::vector<std::byte> value;  // at most 255 octets
@@ -89,7 +81,7 @@ struct Capabilities {
   std::optional<GracefulRestart>
       graceful_restart;  // announced several times: the last counts (RFC 4724 section 3)
   std::optional<LongLivedGracefulRestart> long_lived_graceful_restart;
-  PerFamily<AddPathMode> add_path{};
+  PerFamily<AddPathMode> add_path{};  // RFC 7911
   std::optional<Role> role;
   // Several roles that differ: the session must be refused with kRoleMismatch (RFC 9234 section 4.2).
   bool conflicting_roles = false;

@@ -15,6 +15,7 @@
 #include "towpath/base/address.h"
 #include "towpath/base/ids.h"
 #include "towpath/base/prefix.h"
+#include "towpath/bgp/add_path.h"
 #include "towpath/bgp/family.h"
 #include "towpath/bgp/md5_key.h"
 #include "towpath/bgp/peer_as.h"
@@ -78,6 +79,7 @@ struct PeerConfig {
   // RFC 8950: IPv4 routes may have IPv6 next hops, and ours toward an IPv6 peer is our address of the
   // session.
   bool extended_next_hop = false;
+  AddPathMode add_path = AddPathMode::kNone;  // RFC 7911: announced for all families
   MaximumPrefixes maximum_prefixes;
   // RFC 4724: how long peers are asked to keep our routes while we are away; 0: not at all.
   std::chrono::seconds restart_time{120};

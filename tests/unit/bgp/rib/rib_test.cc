@@ -362,6 +362,37 @@ TEST_F(RibTest, TwoPathsOfOnePeer) {
   EXPECT_EQ(only("10.1.0.0/16").path_id, 7U);
 }
 
+TEST_F(RibTest, AnIdentifierDoesNotOutliveItsPath) {
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}), "198.51.100.7", 7);
+  withdraw(rib_, ext_, "10.1.0.0/16", 7);
+  // The freed entry is the next one to be used.
+  announce(rib_, int_, "10.1.0.0/16", attributes({}));
+  EXPECT_EQ(only("10.1.0.0/16").path_id, 0U);
+}
+
+TEST_F(RibTest, PathsOfOnePeerMayBeUsedTogether) {
+  rib_.set_multipath({4, 1});
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}), "198.51.100.7", 1);
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001}), "198.51.100.8", 2);
+  EXPECT_EQ(changes().at(0).others.size(), 1U);
+}
+
+// RFC 7911 section 8: no peer may fill our memory with one prefix.
+TEST_F(RibTest, ThePathsOfOnePrefixFromOnePeerAreBounded) {
+  std::vector<NlriEntry> nlri;
+  for (std::uint32_t id = 1; id <= 300; ++id) nlri.push_back({prefix("10.1.0.0/16"), id});
+  const auto announce_all = [&](PeerId peer) {
+    return rib_.announce(peer, Family::kIpv4Unicast, next_hop("198.51.100.1"), nlri, attributes({65001}), {});
+  };
+  EXPECT_EQ(announce_all(ext_), 300 - Rib::kMaxPathsOfPeer);
+  EXPECT_EQ(announce_all(ext_), 300 - Rib::kMaxPathsOfPeer) << "those that are there may be repeated";
+  EXPECT_EQ(announce_all(int_), 300 - Rib::kMaxPathsOfPeer) << "each peer has its own";
+  EXPECT_EQ(rib_.path_count(), 2 * Rib::kMaxPathsOfPeer);
+  withdraw(rib_, ext_, "10.1.0.0/16", 1);
+  EXPECT_EQ(announce_all(ext_), 300 - Rib::kMaxPathsOfPeer);
+  EXPECT_EQ(rib_.counters(ext_, Family::kIpv4Unicast).received, Rib::kMaxPathsOfPeer);
+}
+
 TEST_F(RibTest, WalksKeepToAPrefixAndGoOnAfterChanges) {
   for (int i = 0; i < 20; ++i)
     announce(rib_, ext_, "10." + std::to_string(i) + ".0.0/16", attributes({65001}));

@@ -44,6 +44,7 @@ TEST(PeerConfig, EachFieldHasOneEffect) {
       {"md5_rekey", [](PeerConfig& p) { p.md5_rekey = Md5Rekey::kLive; }, kLive},
       {"extended_messages", [](PeerConfig& p) { p.extended_messages = true; }, kReset},
       {"extended_next_hop", [](PeerConfig& p) { p.extended_next_hop = true; }, kReset},
+      {"add_path", [](PeerConfig& p) { p.add_path = AddPathMode::kReceive; }, kReset},
       {"maximum_prefixes", [](PeerConfig& p) { p.maximum_prefixes.limits[0] = 5; }, kLive},
       {"restart_time", [](PeerConfig& p) { p.restart_time = std::chrono::seconds(1); }, kReset},
       {"role", [](PeerConfig& p) { p.role = Role::kPeer; }, kReset},

@@ -109,6 +109,46 @@ TEST_F(SessionOptions, TheShutdownOfThePeerIsShownSafely) {
   EXPECT_THAT(subject->status("raw").last_error, HasSubstr("\"bye\\x0a\\x1b[31mred\""));
 }
 
+// RFC 7911: several paths of one prefix in one session.
+TEST_F(SessionOptions, EachPathThatComesIsKeptAndWithdrawnByItsIdentifier) {
+  begin_with([](PeerConfig& p) { p.add_path = AddPathMode::kReceive; });
+  EXPECT_EQ(their_open().capabilities.add_path,
+            (PerFamily<AddPathMode>{AddPathMode::kReceive, AddPathMode::kReceive}));
+  OpenMessage open = open_of(65002, "10.0.0.2");
+  open.capabilities.add_path = {AddPathMode::kBoth, AddPathMode::kBoth};
+  for (auto& family : raw->parameters.families) family.add_path_send = true;
+  finish_handshake(open);
+  const auto paths = [&] {
+    WalkCursor cursor;
+    std::vector<RouteRow> rows;
+    subject->speaker->walk(RibView::kAdjRibIn, *subject->speaker->find_peer("raw"), cursor, 1000, rows);
+    std::vector<std::uint32_t> ids;
+    for (const RouteRow& row : rows) ids.push_back(row.path_id);
+    std::ranges::sort(ids);
+    return ids;
+  };
+  for (const std::uint32_t id : {8U, 9U}) {
+    UpdateMessage update = announcement("10.64.2.0/26");
+    update.reach[UpdateMessage::kNlriField].nlri[0].path_id = id;
+    update.attributes.med = id;
+    raw->send(update);
+  }
+  ASSERT_TRUE(run_until([&] { return paths() == std::vector<std::uint32_t>{8, 9}; }));
+  UpdateMessage gone;
+  gone.unreach[index(Family::kIpv4Unicast)].nlri.push_back({prefix("10.64.2.0/26"), 8});
+  raw->send(gone);
+  ASSERT_TRUE(run_until([&] { return paths() == std::vector<std::uint32_t>{9}; }));
+  EXPECT_TRUE(subject->has("10.64.2.0/26"));
+  UpdateMessage many = announcement("10.64.3.0/26");
+  auto& nlri = many.reach[UpdateMessage::kNlriField].nlri;
+  nlri.clear();
+  for (std::uint32_t id = 1; id <= 256; ++id) nlri.push_back({prefix("10.64.3.0/26"), id});
+  raw->send(many);
+  ASSERT_TRUE(run_until([&] { return paths().size() == 1 + 255; }));
+  EXPECT_EQ(subject->status("raw").last_error, "routes not taken: 1; a peer may have 255 paths of a prefix");
+  EXPECT_TRUE(subject->established("raw"));
+}
+
 // RFC 8950, over IPv6. `theirs`: whether the raw peer announces the capability, too.
 class ExtendedNextHop : public SessionOptions {
  protected:
