@@ -72,6 +72,12 @@ std::string route_flags(const json& row) {
   return flags;
 }
 
+// With the path's identifier where it has one (RFC 7911).
+std::string route_prefix(const json& row) {
+  const std::string id = text(row, "path_id");
+  return text(row, "prefix") + (id.empty() ? "" : " #" + id);
+}
+
 std::string next_hops(const json& row) {
   const auto it = row.find("next_hops");
   if (it == row.end() || !it->is_array()) return "";
@@ -115,7 +121,7 @@ Columns route_columns(control::RouteTable table) {
             {"REASON", TOWPATH_CELL("reason"), false, 16}};
   }
   Columns columns{{"  ", route_flags},
-                  {"PREFIX", TOWPATH_CELL("prefix")},
+                  {"PREFIX", route_prefix},
                   {"PEER", TOWPATH_CELL("peer"), false, 8},
                   {"NEXT HOP", TOWPATH_CELL("next_hop")},
                   {"PREF", TOWPATH_CELL("local_pref"), true, 0, 3},

@@ -44,8 +44,11 @@ constexpr std::array<std::pair<std::string_view, bgp::Role>, 5> kRoles{
      {"customer", bgp::Role::kCustomer},
      {"peer", bgp::Role::kPeer}}};
 
-constexpr std::array<std::pair<std::string_view, bgp::AddPathMode>, 2> kAddPathModes{
-    {{"none", bgp::AddPathMode::kNone}, {"receive", bgp::AddPathMode::kReceive}}};
+constexpr std::array<std::pair<std::string_view, bgp::AddPathMode>, 4> kAddPathModes{
+    {{"none", bgp::AddPathMode::kNone},
+     {"receive", bgp::AddPathMode::kReceive},
+     {"send", bgp::AddPathMode::kSend},
+     {"both", bgp::AddPathMode::kBoth}}};
 
 constexpr std::array<std::pair<std::string_view, bgp::Md5Rekey>, 2> kRekeys{
     {{"lazy", bgp::Md5Rekey::kLazy}, {"live", bgp::Md5Rekey::kLive}}};
@@ -185,6 +188,15 @@ void read_md5(Section& section, PeerConfig& peer) {
   }
 }
 
+void read_add_path(Section& section, PeerConfig& peer) {
+  section.read("add_path", peer.add_path, one_of(kAddPathModes));
+  const auto limit = section.get("add_path_limit");
+  if (!limit || !limit->read(peer.add_path_limit, number_between<std::uint8_t>(0, 255))) return;
+  if (peer.add_path_limit != 0 && !sends(peer.add_path)) {
+    limit->refuse("has no use: add_path is neither send nor both");
+  }
+}
+
 void read_send_hold_time(const Value& value, PeerConfig& peer) {
   if (!value.read(peer.send_hold_time, seconds_between(0, 65535))) return;
   if (peer.send_hold_time.count() != 0 && peer.send_hold_time <= peer.hold_time) {
@@ -211,7 +223,7 @@ PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& r
   read_md5(section, peer);
   section.read("extended_messages", peer.extended_messages, parse_bool);
   section.read("extended_next_hop", peer.extended_next_hop, parse_bool);
-  section.read("add_path", peer.add_path, one_of(kAddPathModes));
+  read_add_path(section, peer);
   section.read("restart_time", peer.restart_time, seconds_between(0, 4095));
   if (const auto role = section.get("role")) read_role(*role, config, peer);
   section.read("role_strict", peer.role_strict, parse_bool);

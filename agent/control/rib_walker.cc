@@ -59,8 +59,9 @@ bool RibWalker::next_slice(RowWriter& rows) {
       if (view_ == RibView::kAdjRibOut) json.field("to", peers_.back());
       json.field("family", format(route.prefix.family()))
           .field("prefix", route.prefix.to_string())
-          .field("peer", source)
-          .field("best", route.best)
+          .field("peer", source);
+      if (route.path_id != 0) json.field("path_id", route.path_id);
+      json.field("best", route.best)
           .field("stale", route.stale)
           .field("filtered", route.exclusion != bgp::PathExclusion::kNone);
       if (route.exclusion != bgp::PathExclusion::kNone) json.field("reason", format(route.exclusion));

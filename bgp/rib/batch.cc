@@ -20,16 +20,16 @@ void close_segment(Batch& batch, std::size_t begin, Audience audience) {
 }  // namespace
 
 bool BatchBuilder::same_message(const Item& a, const Item& b) {
-  return a.audience == b.audience && a.attributes == b.attributes && a.source == b.source &&
-         a.prefix.family() == b.prefix.family();
+  return a.audience == b.audience && a.path.attributes == b.path.attributes &&
+         a.path.source == b.path.source && a.prefix.family() == b.prefix.family();
 }
 
 // What is for one peer alone goes last, so that it leaves one gap only in the view of the others; withdrawals
 // go before announcements, which frees room in the receiver's tables first.
 bool BatchBuilder::in_order(const Item& a, const Item& b) {
   const auto key = [](const Item& i) {
-    return std::tuple(i.audience.kind, static_cast<bool>(i.attributes), i.prefix.family(), i.audience.peer,
-                      i.attributes, i.source);
+    return std::tuple(i.audience.kind, static_cast<bool>(i.path.attributes), i.prefix.family(),
+                      i.audience.peer, i.path.attributes, i.path.source);
   };
   return key(a) < key(b);
 }
@@ -45,7 +45,7 @@ void BatchBuilder::format_marks(std::vector<Family>& families, RouteRefreshSubty
   families.clear();
 }
 
-Batch BatchBuilder::finish(std::vector<PrefixRef>& refused) {
+Batch BatchBuilder::finish(std::vector<Refused>& refused) {
   Batch batch;
   format_marks(begin_refresh_, RouteRefreshSubtype::kBegin, batch);
   if (!std::ranges::is_sorted(items_, in_order)) std::ranges::sort(items_, in_order);
@@ -68,13 +68,13 @@ Batch BatchBuilder::finish(std::vector<PrefixRef>& refused) {
   return batch;
 }
 
-void BatchBuilder::format(std::span<const Item> run, Batch& out, std::vector<PrefixRef>& refused) {
+void BatchBuilder::format(std::span<const Item> run, Batch& out, std::vector<Refused>& refused) {
   const std::size_t begin = out.bytes.size();
-  if (!run.front().attributes) {
+  if (!run.front().path.attributes) {
     format_withdrawals(run, out.bytes);
   } else if (!format_announcements(run, out.bytes)) {
     format_withdrawals(run, out.bytes);
-    for (const Item& item : run) refused.push_back(item.prefix);
+    for (const Item& item : run) refused.push_back({item.prefix, item.path.path_id});
   }
   close_segment(out, begin, run.front().audience);
 }
@@ -83,19 +83,19 @@ bool BatchBuilder::format_announcements(std::span<const Item> run, std::vector<s
   const Item& first = run.front();
   const Family family = first.prefix.family();
   const PathAttributes attributes =
-      as_sent(tables_.attributes.get(first.attributes), tables_.peers[first.source.value].peer, family,
-              target_, tables_.identity);
+      as_sent(tables_.attributes.get(first.path.attributes), tables_.peers[first.path.source.value].peer,
+              family, target_, tables_.identity);
   encode_attributes(attributes, target_.session, encoded_);
   AnnouncePacker packer(encoded_, family, attributes.next_hop, target_.session, out);
   if (!packer.fits()) return false;
-  for (const Item& item : run) packer.add(tables_.prefix(item.prefix));
+  for (const Item& item : run) packer.add(tables_.prefix(item.prefix), item.path.path_id);
   packer.finish();
   return true;
 }
 
 void BatchBuilder::format_withdrawals(std::span<const Item> run, std::vector<std::byte>& out) {
   WithdrawPacker packer(run.front().prefix.family(), target_.session, out);
-  for (const Item& item : run) packer.add(tables_.prefix(item.prefix));
+  for (const Item& item : run) packer.add(tables_.prefix(item.prefix), item.path.path_id);
   packer.finish();
 }
 

@@ -5,7 +5,7 @@
 //   the peer that the route came from (split horizon), so one peer's view of a batch is the batch without a
 //   few gaps, and neighbouring segments reach the socket as one slice.
 //
-//   A batch holds each prefix at most once per peer, so the order inside it is free: routes with equal
+//   A batch holds each path at most once per peer, so the order inside it is free: routes with equal
 //   attributes are put together, which fills the messages.
 //
 // Threading: none. A finished batch never changes.
@@ -17,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "bgp/rib/adj_rib_out.h"
 #include "bgp/rib/output.h"
 #include "bgp/rib/tables.h"
 #include "bgp/wire/encode.h"
@@ -49,32 +50,36 @@ class BatchBuilder {
   bool empty() const {
     return items_.empty() && end_of_rib_.empty() && begin_refresh_.empty() && end_refresh_.empty();
   }
-  // The attributes are those of the adj-rib-out: see as_sent() in export.h.
-  void announce(PrefixRef prefix, AttributeId attributes, PeerId source, Audience audience) {
-    items_.push_back({audience, attributes, source, prefix});
+  void announce(PrefixRef prefix, const ToldPath& path, Audience audience) {
+    items_.push_back({audience, path, prefix});
   }
-  void withdraw(PrefixRef prefix, Audience audience) { items_.push_back({audience, {}, kLocalPeer, prefix}); }
+  void withdraw(PrefixRef prefix, std::uint32_t path_id, Audience audience) {
+    items_.push_back({audience, {{}, kLocalPeer, path_id}, prefix});
+  }
   // Behind all routes of the batch.
   void end_of_rib(Family family) { end_of_rib_.push_back(family); }
   // RFC 7313: before and behind all routes of the batch.
   void begin_refresh(Family family) { begin_refresh_.push_back(family); }
   void end_refresh(Family family) { end_refresh_.push_back(family); }
 
+  struct Refused {
+    PrefixRef prefix;
+    std::uint32_t path_id = 0;
+  };
   // Formats everything and starts anew. Routes whose attributes do not fit any message of this session are
   // withdrawn instead (RFC 8654 section 4) and appended to `refused`.
-  Batch finish(std::vector<PrefixRef>& refused);
+  Batch finish(std::vector<Refused>& refused);
 
  private:
   struct Item {
     Audience audience;
-    AttributeId attributes;  // none: withdrawn
-    PeerId source;
+    ToldPath path;  // without attributes: withdrawn
     PrefixRef prefix;
   };
 
   static bool same_message(const Item& a, const Item& b);
   static bool in_order(const Item& a, const Item& b);
-  void format(std::span<const Item> run, Batch& out, std::vector<PrefixRef>& refused);
+  void format(std::span<const Item> run, Batch& out, std::vector<Refused>& refused);
   static void format_marks(std::vector<Family>& families, RouteRefreshSubtype subtype, Batch& out);
   bool format_announcements(std::span<const Item> run, std::vector<std::byte>& out);
   void format_withdrawals(std::span<const Item> run, std::vector<std::byte>& out);

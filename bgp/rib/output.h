@@ -4,6 +4,7 @@
 #include <array>
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -28,6 +29,9 @@ struct ExportTarget {
   // Also for routes that an external peer told us, toward internal peers; else their next hop stays (RFC 4271
   // section 5.1.3). Reflected routes always keep theirs (RFC 4456 section 10).
   bool next_hop_self_to_internal = false;
+  // Of the paths of a prefix that may be told, the best so many, in families whose session has path ids (RFC
+  // 7911); 0: all. Without path ids it is the best path alone.
+  std::uint8_t path_limit = 0;
   // Only families that are enabled there are sent. Receiving limits do not matter: they are set aside when
   // targets are compared.
   SessionParameters session;

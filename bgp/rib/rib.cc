@@ -230,7 +230,7 @@ void Rib::remove(PrefixRef prefix, std::uint32_t path) {
   count(entry, prefix.family(), -1);
   const AttributeId attributes = entry.attributes;
   tables_->keep_received(path, attributes);
-  if (std::uint32_t* id = tables_->path_ids.find(path)) *id = 0;
+  tables_->forget_ids(path);
   tables_->paths.release(path);
   select(prefix, before);
   tables_->attributes.unref(attributes);
@@ -268,8 +268,10 @@ void Rib::select(PrefixRef prefix, const Best& before) {
       }
     }
   }
-  // With multipath any path may be one of those in use; the reader finds out.
-  const bool several = tables_->multipath[index(prefix.family())] > 1;
+  // With multipath any path may be one of those in use, and with ADD-PATH one of those that are told; the
+  // reader finds out.
+  const bool several =
+      tables_->multipath[index(prefix.family())] > 1 || tables_->add_path_groups[index(prefix.family())] != 0;
   if (several || best(prefix) != before) tables_->journal.record(prefix);
 }
 
@@ -348,7 +350,9 @@ const std::shared_ptr<UpdateGroup>& Rib::group_for(const ExportTarget& target) {
   ExportTarget key = target;
   // What only concerns receiving makes no difference to what is sent.
   key.session.max_receive = kMaxMessageSize;
-  for (const Family family : kAllFamilies) key.session.families[index(family)].add_path_receive = false;
+  for (auto& family : key.session.families) family.add_path_receive = false;
+  const auto has_path_ids = [](const auto& family) { return family.add_path_send; };
+  if (std::ranges::none_of(key.session.families, has_path_ids)) key.path_limit = 0;
   for (const auto& group : groups_) {
     if (group->target() == key) return group;
   }

@@ -89,23 +89,30 @@ void Rib::walk_adj_rib_out(PeerId peer, WalkCursor& cursor, std::size_t budget, 
     cursor.done = true;
     return;
   }
+  std::vector<ToldPath> sent;
   walk(*tables_, cursor, budget, [&](PrefixRef prefix) {
-    const UpdateGroup::Sent sent = output->group->sent(prefix, peer);
-    if (!sent.attributes) return;
-    RouteRow row;
-    row.prefix = tables_->prefix(prefix);
-    row.peer = sent.source;
-    row.attributes = as_sent(tables_->attributes.get(sent.attributes), tables_->peers[sent.source.value].peer,
-                             prefix.family(), output->group->target(), tables_->identity);
-    row.best = true;
-    // The age is that of the path, where it is still there.
-    for_each_path(*tables_, prefix, [&](std::uint32_t path) {
-      if (tables_->paths[path].peer != sent.source) return;
-      const RouteRow in = row_of(*tables_, prefix, path, now);
-      row.stale = in.stale;
-      row.age_seconds = in.age_seconds;
-    });
-    out.push_back(std::move(row));
+    sent.clear();
+    output->group->sent(prefix, peer, sent);
+    for (const ToldPath& told : sent) {
+      RouteRow row;
+      row.prefix = tables_->prefix(prefix);
+      row.peer = told.source;
+      row.path_id = told.path_id;
+      row.attributes =
+          as_sent(tables_->attributes.get(told.attributes), tables_->peers[told.source.value].peer,
+                  prefix.family(), output->group->target(), tables_->identity);
+      row.best = true;
+      // The age is that of the path, where it is still there.
+      for_each_path(*tables_, prefix, [&](std::uint32_t path) {
+        const bool is_this =
+            told.path_id == 0 ? path == tables_->first_path(prefix) : tables_->sent_id(path) == told.path_id;
+        if (!is_this || tables_->paths[path].peer != told.source) return;
+        const RouteRow in = row_of(*tables_, prefix, path, now);
+        row.stale = in.stale;
+        row.age_seconds = in.age_seconds;
+      });
+      out.push_back(std::move(row));
+    }
   });
 }
 

@@ -65,6 +65,11 @@ struct RibTables {
   SparseArray<AttributeId> changed_from;
   // By path: the identifier that its peer gave it (RFC 7911). Nothing is written for those that have none.
   SparseArray<std::uint32_t> path_ids;
+  // By path: the identifier that we give it in each session that has them, from 1 on; 0: none yet. It is the
+  // path's for its whole life, and no other path of its prefix has it. Given out where a group needs it.
+  SparseArray<std::uint32_t> sent_ids;
+  // Groups that tell several paths of a prefix: as long as there are any, all changes go into the journal.
+  std::array<std::size_t, kFamilyCount> add_path_groups{};
   std::deque<PeerEntry> peers;  // by PeerId; addresses of elements hold
   Journal journal;
 
@@ -74,6 +79,8 @@ struct RibTables {
     if (first == kNoIndex || paths[first].exclusion != PathExclusion::kNone) return nullptr;
     return &paths[first];
   }
+  // The best one where best() is not null; kNoIndex where there is none.
+  std::uint32_t first_path(PrefixRef p) const { return prefixes[index(p.family())].paths(p.number()); }
   FibPath fib_path(const PathEntry& path) const {
     return {path.peer, attributes.next_hop(path.attributes), attributes.keys(path.attributes).discard};
   }
@@ -88,6 +95,17 @@ struct RibTables {
   std::uint32_t path_id(std::uint32_t path) const {
     const std::uint32_t* id = path_ids.find(path);
     return id == nullptr ? 0 : *id;
+  }
+  // Gives identifiers to the paths of the prefix that have none: the lowest that are free.
+  void assign_sent_ids(PrefixRef p);
+  std::uint32_t sent_id(std::uint32_t path) const {
+    const std::uint32_t* id = sent_ids.find(path);
+    return id == nullptr ? 0 : *id;
+  }
+  // The path is about to be released.
+  void forget_ids(std::uint32_t path) {
+    if (std::uint32_t* id = path_ids.find(path)) *id = 0;
+    if (std::uint32_t* id = sent_ids.find(path)) *id = 0;
   }
   AttributeId received(std::uint32_t path) const {
     const AttributeId* changed = changed_from.find(path);

@@ -11,6 +11,10 @@ namespace {
 
 constexpr unsigned kSlicesPerPull = 4;
 
+bool has(const std::vector<ToldPath>& paths, std::uint32_t path_id) {
+  return std::ranges::find(paths, path_id, &ToldPath::path_id) != paths.end();
+}
+
 // The end of the message that starts at `at`; its length stands behind the marker (RFC 4271 section 4.1).
 std::size_t message_end(std::span<const std::byte> messages, std::size_t at) {
   return at + (std::to_integer<std::size_t>(messages[at + 16]) << 8 |
@@ -20,25 +24,27 @@ std::size_t message_end(std::span<const std::byte> messages, std::size_t at) {
 }  // namespace
 
 UpdateGroup::UpdateGroup(RibTables& tables, const ExportTarget& target)
-    : tables_(tables), target_(target), builder_(tables, target_) {
+    : tables_(tables),
+      target_(target),
+      builder_(tables, target_),
+      adj_rib_out_(tables.attributes, target_.session) {
   reader_.cursor = tables_.journal.add_cursor();
   for (const Family family : kAllFamilies) {
     const bool enabled = target_.session.of(family).enabled;
     reader_.walk.wanted[index(family)] = reader_.walk.end_of_rib[index(family)] = enabled;
+    if (target_.session.of(family).add_path_send) ++tables_.add_path_groups[index(family)];
   }
 }
 
 UpdateGroup::~UpdateGroup() {
-  for (const auto& family : adj_out_) {
-    family.for_each([this](const AdjOut& entry) {
-      if (entry.attributes) tables_.attributes.unref(entry.attributes);
-    });
-  }
   retire();
 }
 
 void UpdateGroup::retire() {
   if (std::exchange(retired_, true)) return;
+  for (const Family family : kAllFamilies) {
+    if (target_.session.of(family).add_path_send) --tables_.add_path_groups[index(family)];
+  }
   for (const QueuedBatch& queued : queue_) tables_.journal.remove_cursor(queued.position.cursor);
   tables_.journal.remove_cursor(reader_.cursor);
   queue_.clear();
@@ -186,29 +192,53 @@ bool UpdateGroup::read(RibReader& reader) {
   return true;
 }
 
-// What the group is to be told of a prefix now.
-UpdateGroup::Sent UpdateGroup::evaluate(PrefixRef prefix) {
-  const PathEntry* best = tables_.best(prefix);
-  if (best == nullptr) return {};
-  if (target_.policy) return evaluate_by_policy(prefix, *best);
-  const PeerKind source = tables_.peers[best->peer.value].peer.kind;
-  if (!is_exportable(tables_.attributes.keys(best->attributes), source, prefix.family(), target_)) return {};
-  tables_.attributes.ref(best->attributes);
-  return {best->attributes, best->peer};
+// What the group is to be told of a prefix now, with a reference taken on each set of attributes.
+void UpdateGroup::evaluate(PrefixRef prefix, std::vector<ToldPath>& out) {
+  const auto& session = target_.session.of(prefix.family());
+  if (!session.enabled) return;
+  if (!session.add_path_send) {
+    if (tables_.best(prefix) != nullptr) evaluate(prefix, tables_.first_path(prefix), 0, out);
+    return;
+  }
+  tables_.assign_sent_ids(prefix);
+  tables_.candidates(prefix, candidates_);
+  const std::size_t limit = target_.path_limit == 0 ? candidates_.size() : target_.path_limit;
+  const bool all = candidates_.size() <= limit;
+  while (!candidates_.empty() && out.size() < limit) {
+    std::uint32_t path = candidates_.back().path;
+    if (!all) {
+      auto rest = candidates_;
+      path = select_best(rest).path;
+    }
+    std::erase_if(candidates_, [path](const Candidate& c) { return c.path == path; });
+    evaluate(prefix, path, tables_.sent_id(path), out);
+  }
 }
 
-UpdateGroup::Sent UpdateGroup::evaluate_by_policy(PrefixRef prefix, const PathEntry& best) {
-  const RibPeer& source = tables_.peers[best.peer.value].peer;
-  if (!target_.session.of(prefix.family()).enabled) return {};
-  if (!may_export(tables_.attributes.keys(best.attributes), source.kind, target_)) return {};
-  const auto attributes = exported_by_policy(tables_.prefix(prefix), tables_.attributes.get(best.attributes),
+void UpdateGroup::evaluate(PrefixRef prefix, std::uint32_t path, std::uint32_t path_id,
+                           std::vector<ToldPath>& out) {
+  const PathEntry& entry = tables_.paths[path];
+  AttributeId attributes = entry.attributes;
+  if (target_.policy) {
+    attributes = evaluate_by_policy(prefix, entry);
+    if (!attributes) return;
+  } else {
+    const PeerKind source = tables_.peers[entry.peer.value].peer.kind;
+    if (!is_exportable(tables_.attributes.keys(attributes), source, prefix.family(), target_)) return;
+    tables_.attributes.ref(attributes);
+  }
+  out.push_back({attributes, entry.peer, path_id});
+}
+
+AttributeId UpdateGroup::evaluate_by_policy(PrefixRef prefix, const PathEntry& path) {
+  const RibPeer& source = tables_.peers[path.peer.value].peer;
+  if (!may_export(tables_.attributes.keys(path.attributes), source.kind, target_)) return {};
+  const auto attributes = exported_by_policy(tables_.prefix(prefix), tables_.attributes.get(path.attributes),
                                              source, target_, tables_.identity);
   if (!attributes) return {};
-  if (holds_sets_as_sent(target_)) {
-    return {tables_.attributes.intern(*attributes, attributes->next_hop), best.peer};
-  }
-  tables_.attributes.ref(best.attributes);
-  return {best.attributes, best.peer};
+  if (holds_sets_as_sent(target_)) return tables_.attributes.intern(*attributes, attributes->next_hop);
+  tables_.attributes.ref(path.attributes);
+  return path.attributes;
 }
 
 // --- formatting
@@ -221,7 +251,7 @@ void UpdateGroup::format_shared() {
   read_.clear();
   walked_.clear();
   Batch batch = builder_.finish(refused_);
-  for (const PrefixRef prefix : refused_) clear(prefix);
+  for (const auto& refused : refused_) adj_rib_out_.erase(refused.prefix, refused.path_id);
   refused_.clear();
   if (batch.bytes.empty() || attached_ == 0) {
     tables_.journal.remove_cursor(position.cursor);
@@ -235,51 +265,43 @@ void UpdateGroup::format_shared() {
 }
 
 void UpdateGroup::change(PrefixRef prefix) {
-  const Sent now = evaluate(prefix);
-  AdjOut* known = adj_out_[index(prefix.family())].find(prefix.number());
-  if (!now.attributes && (known == nullptr || !known->attributes)) return;
-  AdjOut& entry = adj_out(prefix);
-  const bool had = static_cast<bool>(entry.attributes);
-  if (!now.attributes) {
-    builder_.withdraw(prefix, {Audience::Kind::kAllBut, entry.source});
-    clear(prefix);
-    return;
+  evaluate(prefix, now_);
+  adj_rib_out_.paths(prefix, known_);
+  for (const ToldPath& known : known_) {
+    if (has(now_, known.path_id)) continue;
+    builder_.withdraw(prefix, known.path_id, {Audience::Kind::kAllBut, known.source});
+    adj_rib_out_.erase(prefix, known.path_id);
   }
-  if (had && entry.attributes == now.attributes && entry.source == now.source) {
-    tables_.attributes.unref(now.attributes);
-    return;
-  }
-  builder_.announce(prefix, now.attributes, now.source, {Audience::Kind::kAllBut, now.source});
-  if (had && entry.source != now.source && is_member(now.source)) {
-    builder_.withdraw(prefix, {Audience::Kind::kOnly, now.source});
-  }
-  clear(prefix);
-  entry.attributes = now.attributes;
-  entry.source = now.source;
-  entry.told = true;
-  count(prefix.family(), now.source, 1);
+  for (const ToldPath& path : now_) tell(prefix, path);
+  known_.clear();
+  now_.clear();
 }
 
-void UpdateGroup::clear(PrefixRef prefix) {
-  AdjOut& entry = adj_out(prefix);
-  if (!entry.attributes) return;
-  tables_.attributes.unref(entry.attributes);
-  count(prefix.family(), entry.source, -1);
-  entry.attributes = {};
+void UpdateGroup::tell(PrefixRef prefix, const ToldPath& path) {
+  const auto known = adj_rib_out_.find(prefix, path.path_id);
+  if (known == path) {
+    tables_.attributes.unref(path.attributes);
+    return;
+  }
+  builder_.announce(prefix, path, {Audience::Kind::kAllBut, path.source});
+  if (known && known->source != path.source && is_member(path.source)) {
+    builder_.withdraw(prefix, path.path_id, {Audience::Kind::kOnly, path.source});
+  }
+  adj_rib_out_.put(prefix, path);
 }
 
 void UpdateGroup::format_solo(PeerOutput& output) {
   const bool walking = read(output.solo);
   for (const PrefixRef prefix : read_) {
-    const Sent now = evaluate(prefix);
-    if (now.attributes) formatted_.push_back(now.attributes);
-    if (now.attributes && now.source != output.peer) {
-      builder_.announce(prefix, now.attributes, now.source, {});
-      adj_out(prefix).told = true;
-    } else if ((!walking && told(prefix)) ||
-               std::ranges::any_of(output.before, [&](const auto& group) { return group->told(prefix); })) {
-      builder_.withdraw(prefix, {});
+    evaluate(prefix, now_);
+    for (const ToldPath& path : now_) formatted_.push_back(path.attributes);
+    std::erase_if(now_, [&](const ToldPath& path) { return path.source == output.peer; });
+    for (const ToldPath& path : now_) {
+      builder_.announce(prefix, path, {});
+      adj_rib_out_.note_told(prefix, path.path_id);
     }
+    withdraw_others(output, prefix, walking);
+    now_.clear();
   }
   for (const Family family : walked_) builder_.end_of_rib(family);
   read_.clear();
@@ -291,9 +313,15 @@ void UpdateGroup::format_solo(PeerOutput& output) {
   formatted_.clear();
 }
 
-bool UpdateGroup::told(PrefixRef prefix) const {
-  const AdjOut* known = adj_out_[index(prefix.family())].find(prefix.number());
-  return known != nullptr && known->told;
+// What the peer may have been told of the prefix, and is not told now_. In a walk that is what other groups
+// said: what this one said, and does not hold any more, stands in the journal behind the walk.
+void UpdateGroup::withdraw_others(const PeerOutput& output, PrefixRef prefix, bool walking) {
+  auto [first, end] = adj_rib_out_.ever_told(prefix);
+  if (walking) end = first;
+  for (const auto& group : output.before) end = std::max(end, group->adj_rib_out_.ever_told(prefix).end);
+  for (std::uint32_t id = first; id < end; ++id) {
+    if (!has(now_, id)) builder_.withdraw(prefix, id, {});
+  }
 }
 
 // --- handing out
@@ -390,23 +418,9 @@ void UpdateGroup::take(PeerOutput& output) {
 
 // --- what has been sent
 
-UpdateGroup::Sent UpdateGroup::sent(PrefixRef prefix, PeerId reader) const {
-  const AdjOut* entry = adj_out_[index(prefix.family())].find(prefix.number());
-  if (entry == nullptr || !entry->attributes || entry->source == reader) return {};
-  return {entry->attributes, entry->source};
-}
-
-std::size_t UpdateGroup::sent_count(PeerId reader, Family family) const {
-  const auto& by_source = sent_by_source_[index(family)];
-  const std::size_t own = reader.value < by_source.size() ? by_source[reader.value] : 0;
-  return sent_[index(family)] - own;
-}
-
-void UpdateGroup::count(Family family, PeerId source, std::ptrdiff_t change) {
-  auto& by_source = sent_by_source_[index(family)];
-  if (by_source.size() <= source.value) by_source.resize(source.value + 1U);
-  by_source[source.value] += static_cast<std::size_t>(change);
-  sent_[index(family)] += static_cast<std::size_t>(change);
+void UpdateGroup::sent(PrefixRef prefix, PeerId reader, std::vector<ToldPath>& out) const {
+  adj_rib_out_.paths(prefix, out);
+  std::erase_if(out, [reader](const ToldPath& path) { return path.source == reader; });
 }
 
 }  // namespace towpath::bgp

@@ -21,6 +21,10 @@
 //   (batch.h); the peer gets a withdrawal instead if it has been told another peer's path of that prefix
 //   before.
 //
+//   ADD-PATH (RFC 7911): a group whose session has path ids tells the best so many paths of a prefix, or all.
+//   A path keeps its identifier as long as it lives (RibTables::sent_ids), so all that is said above of a
+//   prefix holds for each of its identifiers.
+//
 //   A peer with a reader of its own may get a withdrawal of a route that it was never told, if the route came
 //   and went while it was behind. That is allowed, and harmless.
 //
@@ -36,6 +40,7 @@
 #include <optional>
 #include <vector>
 
+#include "bgp/rib/adj_rib_out.h"
 #include "bgp/rib/batch.h"
 #include "bgp/rib/output.h"
 #include "bgp/rib/tables.h"
@@ -99,21 +104,11 @@ class UpdateGroup {
   bool pull(PeerOutput& output, std::size_t max_bytes, std::vector<OutputSlice>& out);
   bool has_output(const PeerOutput& output) const;
 
-  struct Sent {
-    AttributeId attributes;  // none: not sent. As held: see as_sent() in export.h
-    PeerId source;
-  };
-  Sent sent(PrefixRef prefix, PeerId reader) const;
-  std::size_t sent_count(PeerId reader, Family family) const;
+  // Appends what the member has been told of the prefix.
+  void sent(PrefixRef prefix, PeerId reader, std::vector<ToldPath>& out) const;
+  std::size_t sent_count(PeerId reader, Family family) const { return adj_rib_out_.count(reader, family); }
 
  private:
-  // Eight bytes for each prefix of the group, whatever the number of peers.
-  struct AdjOut {
-    AttributeId attributes;
-    PeerId source;
-    bool told = false;  // to anyone in this group, ever since the number was given out
-  };
-  static_assert(sizeof(AdjOut) == 8);
   struct QueuedBatch {
     std::shared_ptr<const Batch> batch;
     RibReader position;       // of the group's reader before it
@@ -123,17 +118,17 @@ class UpdateGroup {
   bool pending(const RibReader& reader) const;
   bool read(RibReader& reader);
   RibReader copy(const RibReader& reader);
-  bool told(PrefixRef prefix) const;
-  // With a reference taken on the attributes.
-  Sent evaluate(PrefixRef prefix);
-  Sent evaluate_by_policy(PrefixRef prefix, const PathEntry& best);
+  void evaluate(PrefixRef prefix, std::vector<ToldPath>& out);
+  void evaluate(PrefixRef prefix, std::uint32_t path, std::uint32_t path_id, std::vector<ToldPath>& out);
+  AttributeId evaluate_by_policy(PrefixRef prefix, const PathEntry& path);
 
   void add_member(PeerOutput& output);
   void remove_member(PeerOutput& output);
   void format_shared();
   void change(PrefixRef prefix);
-  void clear(PrefixRef prefix);
+  void tell(PrefixRef prefix, const ToldPath& path);
   void format_solo(PeerOutput& output);
+  void withdraw_others(const PeerOutput& output, PrefixRef prefix, bool walking);
 
   std::size_t hand_out(PeerOutput& output, std::size_t max_bytes, std::vector<OutputSlice>& out);
   bool next(PeerOutput& output, unsigned& slices);
@@ -143,8 +138,6 @@ class UpdateGroup {
   void drop_read_batches();
   void leave_slow_behind();
   bool is_member(PeerId peer) const { return peer.value < is_member_.size() && is_member_[peer.value]; }
-  AdjOut& adj_out(PrefixRef p) { return adj_out_[index(p.family())].at(p.number()); }
-  void count(Family family, PeerId source, std::ptrdiff_t change);
   std::uint64_t queue_end() const { return queue_begin_ + queue_.size(); }
 
   RibTables& tables_;
@@ -152,9 +145,7 @@ class UpdateGroup {
   BatchBuilder builder_;
   RibReader reader_;
 
-  std::array<SparseArray<AdjOut>, kFamilyCount> adj_out_;
-  std::array<std::size_t, kFamilyCount> sent_{};
-  std::array<std::vector<std::size_t>, kFamilyCount> sent_by_source_;  // by PeerId
+  AdjRibOut adj_rib_out_;
 
   std::deque<QueuedBatch> queue_;
   std::uint64_t queue_begin_ = 0;  // number of queue_.front(); 0: everything ever said is still there
@@ -168,7 +159,10 @@ class UpdateGroup {
   // Scratch, emptied after use.
   std::vector<PrefixRef> read_;
   std::vector<Family> walked_;
-  std::vector<PrefixRef> refused_;
+  std::vector<BatchBuilder::Refused> refused_;
+  std::vector<ToldPath> now_;
+  std::vector<ToldPath> known_;
+  std::vector<Candidate> candidates_;
   std::vector<AttributeId> formatted_;  // by format_solo(), referenced
 };
 

@@ -472,8 +472,10 @@ SessionParameters Peer::session_parameters() const {
   if (up_) return session_.parameters;
   SessionParameters parameters;
   parameters.extended_next_hop = config_.extended_next_hop;
-  for (Family family : kAllFamilies)
+  for (Family family : kAllFamilies) {
     parameters.families[index(family)].enabled = config_.families[index(family)];
+    parameters.families[index(family)].add_path_send = sends(config_.add_path);
+  }
   return parameters;
 }
 
@@ -485,6 +487,7 @@ ExportTarget Peer::export_target() const {
   target.policy = config_.export_policy;
   target.role = rib_role();
   target.scope = config_.export_scope;
+  target.path_limit = config_.add_path_limit;
   target.session = session_parameters();
   for (Family family : kAllFamilies) {
     const auto address = next_hop_self(family, target.session);

@@ -38,6 +38,7 @@ constexpr std::array kFields{
     PeerField{"extended_messages", ChangeEffect::kReset, differs<&PeerConfig::extended_messages>},
     PeerField{"extended_next_hop", ChangeEffect::kReset, differs<&PeerConfig::extended_next_hop>},
     PeerField{"add_path", ChangeEffect::kReset, differs<&PeerConfig::add_path>},
+    PeerField{"add_path_limit", ChangeEffect::kRefresh, differs<&PeerConfig::add_path_limit>},
     PeerField{"maximum_prefixes", ChangeEffect::kLive, differs<&PeerConfig::maximum_prefixes>},
     PeerField{"restart_time", ChangeEffect::kReset, differs<&PeerConfig::restart_time>},
     PeerField{"role", ChangeEffect::kReset, differs<&PeerConfig::role>},

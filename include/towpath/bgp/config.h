@@ -80,6 +80,7 @@ struct PeerConfig {
   // session.
   bool extended_next_hop = false;
   AddPathMode add_path = AddPathMode::kNone;  // RFC 7911: announced for all families
+  std::uint8_t add_path_limit = 0;            // so many paths of a prefix we send, the best; 0: all
   MaximumPrefixes maximum_prefixes;
   // RFC 4724: how long peers are asked to keep our routes while we are away; 0: not at all.
   std::chrono::seconds restart_time{120};

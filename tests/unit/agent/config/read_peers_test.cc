@@ -24,7 +24,7 @@ bgp::PeerConfig peer(const std::string& more, const std::string& as = "65001") {
 TEST(ReadPeers, SessionOptionsAreTaken) {
   const bgp::PeerConfig p = peer(
       "send_hold_time: 60, ttl_security: 2, extended_messages: true, extended_next_hop: true, restart_time: "
-      "0, add_path: receive, "
+      "0, add_path: both, add_path_limit: 2, "
       "role: rs-client, role_strict: true, shutdown: 'moved: rack 7', local_as: {as: 65009, replace_as: "
       "true}");
   EXPECT_EQ(p.send_hold_time.count(), 60);
@@ -32,7 +32,8 @@ TEST(ReadPeers, SessionOptionsAreTaken) {
   EXPECT_TRUE(p.extended_messages);
   EXPECT_TRUE(p.extended_next_hop);
   EXPECT_EQ(p.restart_time.count(), 0);
-  EXPECT_EQ(p.add_path, bgp::AddPathMode::kReceive);
+  EXPECT_EQ(p.add_path, bgp::AddPathMode::kBoth);
+  EXPECT_EQ(p.add_path_limit, 2);
   EXPECT_EQ(p.role, bgp::Role::kRouteServerClient);
   EXPECT_TRUE(p.role_strict);
   EXPECT_EQ(p.shutdown, "moved: rack 7");
@@ -115,7 +116,9 @@ TEST(ReadPeers, RefusesWithOneExactComplaint) {
             "next_hop.ipv4: value 'fd00::1': must be an ipv4 address, or IPv6 where extended_next_hop is "
             "true"},
            {"65001", "restart_time: 4096", "restart_time: value '4096': must be a number from 0 to 4095"},
-           {"65001", "add_path: all", "add_path: value 'all': must be one of none, receive"},
+           {"65001", "add_path: all", "add_path: value 'all': must be one of none, receive, send, both"},
+           {"65001", "add_path: receive, add_path_limit: 2",
+            "add_path_limit: value '2': has no use: add_path is neither send nor both"},
            {"65001", "role: boss",
             "role: value 'boss': must be one of provider, rs, rs-client, customer, peer"},
            {"64512", "role: peer", "role: value 'peer': is for peers in another AS (RFC 9234 section 4.1)"},

@@ -127,7 +127,12 @@ void Receiver::apply(std::span<const std::byte> message) {
   for (const Unreach& part : update.unreach) {
     for (const NlriEntry& route : part.nlri) {
       ++withdrawn;
-      if (routes.erase(route.prefix) == 0) ++withdrawn_in_vain;
+      auto& of_prefix = paths[route.prefix];
+      if (of_prefix.erase(route.path_id) == 0) ++withdrawn_in_vain;
+      if (of_prefix.empty()) {
+        paths.erase(route.prefix);
+        routes.erase(route.prefix);
+      }
     }
   }
   for (const Reach& part : update.reach) {
@@ -135,6 +140,7 @@ void Receiver::apply(std::span<const std::byte> message) {
       ++announced;
       PathAttributes& stored = routes[route.prefix] = update.attributes;
       stored.next_hop = part.next_hop;
+      paths[route.prefix][route.path_id] = stored;
     }
   }
 }

@@ -32,7 +32,9 @@ void run_to_end(Rib& rib);
 // What a peer knows after the messages that it pulled.
 class Receiver {
  public:
-  explicit Receiver(const ExportTarget& target) : session_(target.session) {}
+  explicit Receiver(const ExportTarget& target) : session_(target.session) {
+    for (auto& family : session_.families) family.add_path_receive = family.add_path_send;
+  }
 
   // One pull; fails the test for anything that is not a sequence of well-formed UPDATEs.
   bool pull(Rib& rib, PeerId peer, std::size_t max_bytes = 1 << 20);
@@ -40,6 +42,8 @@ class Receiver {
   void pull_all(Rib& rib, PeerId peer);
 
   std::map<Prefix, PathAttributes> routes;
+  // The same by path identifier (RFC 7911); of no use where the session has none.
+  std::map<Prefix, std::map<std::uint32_t, PathAttributes>> paths;
   std::map<Family, int> end_of_ribs;
   // RFC 7313: for each refresh "[n]", n being how many routes had come by its end.
   std::string refresh_marks;

@@ -50,6 +50,11 @@ class Model {
       p.peer = rib_peer(i % 2 == 0 ? "10.9.0." + std::to_string(9 - i) : "fd00::" + std::to_string(9 - i),
                         kinds[i]);
       p.target = target(kinds[i], i == 1 || i == 4 ? ExportScope::kOwn : ExportScope::kAll);
+      // Two peers get several paths of a prefix: one all that there are, one the best two.
+      if (i == 2 || i == 5) {
+        for (auto& family : p.target.session.families) family.add_path_send = true;
+        p.target.path_limit = i == 5 ? 2 : 0;
+      }
       p.pull_percent = speeds[i];
       const PeerId id = rib_.add_peer(p.peer);
       peers_[id.value] = std::move(p);
@@ -332,7 +337,7 @@ class Model {
     std::erase_if(paths, [&](const Chosen& c) { return rank(c) != lowest; });
   }
 
-  std::optional<Chosen> best(const Prefix& p) const {
+  std::vector<Chosen> usable_paths(const Prefix& p) const {
     std::vector<Chosen> paths;
     for (auto it = routes_.lower_bound({p, 0, 0}); it != routes_.end() && std::get<0>(it->first) == p; ++it) {
       if (usable(it->first, it->second)) {
@@ -340,6 +345,12 @@ class Model {
             {{std::get<1>(it->first)}, std::get<2>(it->first), imported(it->first, it->second.attributes)});
       }
     }
+    return paths;
+  }
+
+  std::optional<Chosen> best(const Prefix& p) const { return best_of(usable_paths(p)); }
+
+  std::optional<Chosen> best_of(std::vector<Chosen> paths) const {
     const auto kind = [this](const Chosen& c) { return peers_.at(c.peer.value).peer.kind; };
     keep_lowest(paths, [&](const Chosen& c) { return c.peer == kLocalPeer ? 0 : 1; });
     keep_lowest(paths, [](const Chosen& c) { return -std::int64_t{c.attributes.local_pref.value_or(100)}; });
@@ -363,9 +374,28 @@ class Model {
     return paths[0];
   }
 
-  std::optional<PathAttributes> told(PeerId peer, const Prefix& p, bool also_own = false) const {
-    const auto chosen = best(p);
-    if (!chosen || (chosen->peer == peer && !also_own)) return std::nullopt;
+  // All paths that the peer is told of the prefix, in no order.
+  std::vector<PathAttributes> told_paths(PeerId peer, const Prefix& p, bool also_own = false) const {
+    const ExportTarget& to = peers_.at(peer.value).target;
+    std::size_t limit = to.session.of(unicast(p.family())).add_path_send ? to.path_limit : 1;
+    if (limit == 0) limit = routes_.size();
+    std::vector<PathAttributes> all;
+    std::vector<Chosen> left = usable_paths(p);
+    const bool only_best = !to.session.of(unicast(p.family())).add_path_send;
+    while (!left.empty() && limit != 0) {
+      const Chosen chosen = *best_of(left);
+      std::erase_if(left,
+                    [&](const Chosen& c) { return c.peer == chosen.peer && c.path_id == chosen.path_id; });
+      const auto a = told(peer, chosen, p);
+      if (a || only_best) --limit;  // a path that may not be told takes nobody's place
+      if (a && (chosen.peer != peer || also_own)) all.push_back(*a);
+    }
+    std::ranges::sort(all);
+    return all;
+  }
+
+  std::optional<PathAttributes> told(PeerId peer, const std::optional<Chosen>& chosen,
+                                     const Prefix& p) const {
     const ModelPeer& to = peers_.at(peer.value);
     const PeerKind from = peers_.at(chosen->peer.value).peer.kind;
     PathAttributes a = chosen->attributes;
@@ -428,7 +458,7 @@ class Model {
     for (const auto& [id, peer] : peers_) {
       if (!peer.receiver || !holds_sets_as_sent(peer.target)) continue;
       for (const Prefix& p : all) {
-        if (const auto a = told({id}, p, true)) sets.insert(*a);
+        for (const PathAttributes& a : told_paths({id}, p, true)) sets.insert(a);
       }
     }
     EXPECT_EQ(rib_.attribute_set_count(), sets.size()) << "a reference was lost or kept";
@@ -478,24 +508,29 @@ class Model {
 
   void check_receiver(PeerId peer, const ModelPeer& p) {
     SCOPED_TRACE("peer " + std::to_string(peer.value));
-    std::map<Prefix, PathAttributes> expected;
+    std::map<Prefix, std::vector<PathAttributes>> expected;
+    std::size_t count = 0;
     for (const Prefix& at : prefixes()) {
-      if (auto a = told(peer, at)) expected[at] = std::move(*a);
+      auto told = told_paths(peer, at);
+      count += told.size();
+      if (!told.empty()) expected[at] = std::move(told);
     }
     EXPECT_FALSE(rib_.has_output(peer));
-    EXPECT_EQ(p.receiver->routes.size(), expected.size());
-    for (const auto& [at, a] : expected) {
-      ASSERT_TRUE(p.receiver->routes.contains(at)) << at.to_string();
-      EXPECT_EQ(p.receiver->routes[at], a) << at.to_string();
+    std::map<Prefix, std::vector<PathAttributes>> received;
+    for (const auto& [at, paths] : p.receiver->paths) {
+      for (const auto& [path_id, a] : paths) received[at].push_back(a);
+      std::ranges::sort(received[at]);
     }
+    EXPECT_EQ(received, expected);
     for (const Family family : kAllFamilies) EXPECT_EQ(p.receiver->end_of_ribs[family], 1);
     WalkCursor cursor;
     std::vector<RouteRow> rows;
     while (!cursor.done) rib_.walk_adj_rib_out(peer, cursor, 5, at_second(now_), rows);
-    EXPECT_EQ(rows.size(), expected.size());
-    EXPECT_EQ(rib_.sent(peer, Family::kIpv4Unicast) + rib_.sent(peer, Family::kIpv6Unicast), expected.size());
-    for (const RouteRow& row : rows)
-      EXPECT_EQ(row.attributes, expected[row.prefix]) << row.prefix.to_string();
+    EXPECT_EQ(rows.size(), count);
+    EXPECT_EQ(rib_.sent(peer, Family::kIpv4Unicast) + rib_.sent(peer, Family::kIpv6Unicast), count);
+    for (const RouteRow& row : rows) {
+      EXPECT_EQ(row.attributes, p.receiver->paths[row.prefix][row.path_id]) << row.prefix.to_string();
+    }
   }
 
   std::mt19937 random_;

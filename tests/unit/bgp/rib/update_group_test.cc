@@ -200,6 +200,126 @@ TEST_F(UpdateGroupTest, AttributesThatFitNoMessageAreWithdrawn) {
   EXPECT_EQ(rib_.sent(a_, kV4), 1U);
 }
 
+// RFC 7911.
+class AddPathTest : public UpdateGroupTest {
+ protected:
+  static ExportTarget several(std::uint8_t limit = 0) {
+    ExportTarget t = target(PeerKind::kExternal);
+    for (auto& family : t.session.families) family.add_path_send = true;
+    t.path_limit = limit;
+    return t;
+  }
+  Receiver open_several(PeerId peer, std::uint8_t limit = 0) {
+    rib_.open_output(peer, several(limit));
+    return Receiver(several(limit));
+  }
+  // The neighbour AS of each path of 10.1.0.0/16, by its identifier.
+  static std::map<std::uint32_t, std::uint32_t> told(Receiver& r) {
+    std::map<std::uint32_t, std::uint32_t> found;
+    for (const auto& [id, a] : r.paths[prefix("10.1.0.0/16")]) {
+      found[id] = a.as_path.segments.at(0).numbers.at(1).value;
+    }
+    return found;
+  }
+  using Told = std::map<std::uint32_t, std::uint32_t>;
+  void one(PeerId peer, std::uint32_t as, std::uint32_t path_id = 0) {
+    announce(rib_, peer, "10.1.0.0/16", attributes({as}), "", path_id);
+  }
+};
+
+TEST_F(AddPathTest, AllPathsAreToldAndEachKeepsItsIdentifier) {
+  Receiver a = open_several(a_);
+  one(source_, 65001, 77);
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(told(a), (Told{{1, 65001}})) << "the identifiers are ours, those of the source stay with it";
+  one(source_, 65002, 78);
+  a.pull_all(rib_, a_);
+  one(b_, 65003);
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(told(a), (Told{{1, 65001}, {2, 65002}, {3, 65003}}));
+  EXPECT_EQ(a.announced, 3U) << "what did not change is not said again";
+  EXPECT_EQ(rib_.sent(a_, kV4), 3U);
+  one(source_, 65009, 77);
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(told(a), (Told{{1, 65009}, {2, 65002}, {3, 65003}}));
+  EXPECT_EQ(a.announced, 4U);
+  withdraw(rib_, source_, "10.1.0.0/16", 77);
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(told(a), (Told{{2, 65002}, {3, 65003}}));
+  EXPECT_EQ(a.withdrawn, 1U) << "one path, by its identifier";
+  EXPECT_EQ(a.withdrawn_in_vain, 0U);
+}
+
+TEST_F(AddPathTest, ThePeersOwnPathsAreLeftOut) {
+  Receiver a = open_several(a_);
+  Receiver b = open_several(b_);
+  one(source_, 65001);
+  one(b_, 65003);
+  a.pull_all(rib_, a_);
+  b.pull_all(rib_, b_);
+  EXPECT_EQ(told(a), (Told{{1, 65001}, {2, 65003}}));
+  EXPECT_EQ(told(b), (Told{{1, 65001}}));
+  EXPECT_EQ(rib_.sent(b_, kV4), 1U);
+  // Its path takes over an identifier that meant another one's before.
+  withdraw(rib_, source_, "10.1.0.0/16");
+  withdraw(rib_, b_, "10.1.0.0/16");
+  one(b_, 65003);
+  a.pull_all(rib_, a_);
+  b.pull_all(rib_, b_);
+  EXPECT_EQ(told(a), (Told{{1, 65003}}));
+  EXPECT_EQ(told(b), (Told{}));
+}
+
+TEST_F(AddPathTest, WithALimitTheBestAreTold) {
+  Receiver a = open_several(a_, 2);
+  announce(rib_, source_, "10.1.0.0/16", attributes({65001, 65001, 65001}), "", 1);
+  a.pull_all(rib_, a_);
+  announce(rib_, source_, "10.1.0.0/16", attributes({65002, 65002}), "", 2);
+  a.pull_all(rib_, a_);
+  announce(rib_, b_, "10.1.0.0/16", attributes({65003}));
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(told(a), (Told{{2, 65002}, {3, 65003}}));
+  withdraw(rib_, b_, "10.1.0.0/16");
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(told(a), (Told{{1, 65001}, {2, 65002}})) << "the next one moves up";
+  rib_.change_output(a_, several(1));
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(told(a), (Told{{2, 65002}})) << "another limit holds within the session";
+}
+
+TEST_F(AddPathTest, SessionsWithAndWithoutIdentifiersAreGroupsOfTheirOwn) {
+  Receiver plain = open(a_);
+  Receiver several = open_several(b_);
+  one(source_, 65001, 1);
+  several.pull_all(rib_, b_);
+  one(source_, 65002, 2);
+  plain.pull_all(rib_, a_);
+  several.pull_all(rib_, b_);
+  EXPECT_EQ(plain.announced, 1U);
+  EXPECT_EQ(told(several), (Told{{1, 65001}, {2, 65002}}));
+  // A path that is not the best one concerns the second group only.
+  withdraw(rib_, source_, "10.1.0.0/16", 2);
+  plain.pull_all(rib_, a_);
+  several.pull_all(rib_, b_);
+  EXPECT_EQ(plain.announced, 1U);
+  EXPECT_EQ(plain.withdrawn, 0U);
+  EXPECT_EQ(told(several), (Told{{1, 65001}}));
+}
+
+TEST_F(AddPathTest, ALimitWithoutIdentifiersMakesNoOtherGroup) {
+  Receiver a = open(a_);
+  ExportTarget t = target(PeerKind::kExternal);
+  t.path_limit = 3;
+  rib_.open_output(b_, t);
+  one(source_, 65001);
+  std::vector<OutputSlice> first;
+  std::vector<OutputSlice> second;
+  rib_.pull(a_, 1 << 20, first);
+  rib_.pull(b_, 1 << 20, second);
+  ASSERT_FALSE(first.empty() || second.empty());
+  EXPECT_EQ(first[0].bytes.data(), second[0].bytes.data());
+}
+
 class SlowPeerTest : public UpdateGroupTest {
  protected:
   SlowPeerTest() : UpdateGroupTest({16, 2000}) {}

@@ -45,6 +45,7 @@ TEST(PeerConfig, EachFieldHasOneEffect) {
       {"extended_messages", [](PeerConfig& p) { p.extended_messages = true; }, kReset},
       {"extended_next_hop", [](PeerConfig& p) { p.extended_next_hop = true; }, kReset},
       {"add_path", [](PeerConfig& p) { p.add_path = AddPathMode::kReceive; }, kReset},
+      {"add_path_limit", [](PeerConfig& p) { p.add_path_limit = 2; }, kRefresh},
       {"maximum_prefixes", [](PeerConfig& p) { p.maximum_prefixes.limits[0] = 5; }, kLive},
       {"restart_time", [](PeerConfig& p) { p.restart_time = std::chrono::seconds(1); }, kReset},
       {"role", [](PeerConfig& p) { p.role = Role::kPeer; }, kReset},
