@@ -201,6 +201,12 @@ Columns repair_columns() {
   return columns;
 }
 
+Columns imported_columns() {
+  return {{"IMPORTED", TOWPATH_CELL("address")}, {"CONTAINER", short_id},
+          {"IFNAME", TOWPATH_CELL("ifname")},    {"NETWORK", TOWPATH_CELL("network"), false, 8, 3},
+          {"NEW", TOWPATH_CELL("new")},          {"SANDBOX", TOWPATH_CELL("sandbox"), false, 12, 4}};
+}
+
 Columns finding_columns() {
   return {{"KIND", TOWPATH_CELL("kind")},
           {"ADDRESS", TOWPATH_CELL("address")},

@@ -14,6 +14,7 @@ Columns block_columns();
 Columns allocation_columns();
 Columns resting_columns();
 Columns released_columns();
+Columns imported_columns();
 Columns finding_columns();
 // The same, and what is done about each.
 Columns repair_columns();

@@ -218,6 +218,13 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   CLI::App* ipam_repair = ipam->add_subcommand(
       "repair", "what can be done safely about the findings of check: says it, and with --apply does it");
   ipam_repair->add_flag("--apply", options.apply, "do it");
+  CLI::App* ipam_import =
+      ipam->add_subcommand("import", "takes over the addresses that host-local has given in one network");
+  ipam_import->add_option("DIR", options.import_from.folder, "its folder, such as /var/lib/cni/networks/NAME")
+      ->required();
+  ipam_import
+      ->add_option("--network", options.import_from.network, "name of the network, if not that of the folder")
+      ->type_name("NAME");
   const CLI::App* ipam_release = add_release(*ipam, options.release);
 
   try {
@@ -242,7 +249,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
                                                         {ipam, Action::kIpamShow},
                                                         {ipam_check, Action::kIpamCheck},
                                                         {ipam_release, Action::kIpamRelease},
-                                                        {ipam_repair, Action::kIpamRepair}};
+                                                        {ipam_repair, Action::kIpamRepair},
+                                                        {ipam_import, Action::kIpamImport}};
   for (const auto& [command, action] : actions) {
     if (command->parsed()) options.action = action;
   }

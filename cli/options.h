@@ -23,7 +23,8 @@ enum class Action {
   kIpamShow,
   kIpamCheck,
   kIpamRelease,
-  kIpamRepair
+  kIpamRepair,
+  kIpamImport
 };
 
 // What `ipam` shows.
@@ -43,6 +44,12 @@ struct IpamRelease {
   bool force = false;       // also of a sandbox that is alive
 };
 
+// What `ipam import` takes over.
+struct IpamImport {
+  std::string folder{};   // of host-local, for one network
+  std::string network{};  // its name; empty: that of the folder
+};
+
 struct Options {
   Action action = Action::kVersion;
   std::string socket;
@@ -53,6 +60,7 @@ struct Options {
   IpamView ipam{};                    // of kIpamShow
   IpamRelease release{};              // of kIpamRelease
   bool apply = false;                 // of kIpamRepair
+  IpamImport import_from{};           // of kIpamImport
 };
 
 // Either what to do, or the exit code after the help or the complaint has been printed.

@@ -9,6 +9,7 @@
 #include "cli/control_client.h"
 #include "cli/exit_code.h"
 #include "cli/ipam_check.h"
+#include "cli/ipam_import.h"
 #include "cli/ipam_release.h"
 #include "cli/ipam_repair.h"
 #include "cli/ipam_show.h"
@@ -54,6 +55,7 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
     case Action::kIpamRelease: return table(released_columns(), "");
     case Action::kPolicyTest: return std::make_unique<ListOutput>(out, policy_test_text);
     case Action::kIpamRepair: return table(repair_columns(), "All is as it should be.");
+    case Action::kIpamImport: return table(imported_columns(), "host-local has given no address there.");
     case Action::kStatus: break;
   }
   return std::make_unique<ListOutput>(out, status_text);
@@ -91,6 +93,7 @@ Result<bool> print_rows(const Options& options, Output& output) {
     case Action::kEndpoints: return well(print_endpoints(options.state_dir, output));
     case Action::kIpamShow: return well(print_ipam(options.state_dir, options.ipam, options.format, output));
     case Action::kIpamCheck: return print_check(options.state_dir, output);
+    case Action::kIpamImport: return well(import_addresses(options.state_dir, options.import_from, output));
     case Action::kIpamRepair: return print_repair(options.state_dir, options.apply, output);
     case Action::kIpamRelease: return well(release_address(options.state_dir, options.release, output));
   }

@@ -280,6 +280,11 @@ Result<std::vector<BlockAddress>> BlockTable::take(std::span<StoredBlock> blocks
   return taken;
 }
 
+Result<BlockAddress> BlockTable::take_asked(std::span<StoredBlock> blocks, const IpAddress& address) {
+  TOWPATH_TRY(const Candidate candidate, find_asked(address, blocks, {}));
+  return take(candidate);
+}
+
 Status BlockTable::check_available(std::span<StoredBlock> blocks, const AddressChoice& choice) const {
   for (const AddressFamily family : kFamilies) {
     if (std::ranges::none_of(blocks, [&](const StoredBlock& b) { return of_family(b, family); })) continue;

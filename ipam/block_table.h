@@ -38,6 +38,8 @@ class BlockTable {
   // The addresses of `choice` from `blocks`, or an error and nothing. kExhausted names the family and its
   // blocks. kConflict: one asked for by name is in use. kInvalid: it is none of these blocks'.
   Result<std::vector<BlockAddress>> take(std::span<StoredBlock> blocks, const AddressChoice& choice);
+  // This one address. Errors as of take().
+  Result<BlockAddress> take_asked(std::span<StoredBlock> blocks, const IpAddress& address);
   // Whether take() would find an address for each family.
   Status check_available(std::span<StoredBlock> blocks, const AddressChoice& choice) const;
   // Lets an address rest from now on, or, if it has served nobody, be the next one. One whose block is gone

@@ -27,31 +27,6 @@ Status make_directories(const std::string& state_dir) {
   return {};
 }
 
-Result<std::optional<EndpointRecord>> load(const LmdbTransaction& txn, const AttachmentId& attachment) {
-  TOWPATH_TRY(const Bytes key, endpoint_key(attachment));
-  TOWPATH_TRY(const auto value, txn.get(key));
-  if (!value) return std::nullopt;
-  TOWPATH_TRY(EndpointRecord record, decode_endpoint(key, *value));
-  return record;
-}
-
-Status store(LmdbTransaction& txn, const EndpointRecord& record) {
-  TOWPATH_TRY(const Bytes key, endpoint_key(record.attachment));
-  TOWPATH_TRY(const Bytes value, encode(record));
-  return txn.put(key, value);
-}
-
-// Who has this address, for the message.
-std::string holder(const LmdbTransaction& txn, const IpAddress& address) {
-  const auto records = load_all(txn);
-  if (!records) return "";
-  for (const EndpointRecord& record : *records) {
-    if (std::ranges::find(record.allocated, address, &BlockAddress::address) != record.allocated.end())
-      return fmt::format(" by {} of network {}", record.attachment.to_string(), record.network);
-  }
-  return "";
-}
-
 // The addresses of a request; the message about one that is in use says who has it.
 Result<std::vector<BlockAddress>> take_addresses(LmdbTransaction& txn, const AddressChoice& choice,
                                                  std::chrono::nanoseconds uptime) {
@@ -111,7 +86,7 @@ Result<EndpointRecord> StateStore::reserve(const ReserveRequest& request) {
   return name_file(
       [&]() -> Result<EndpointRecord> {
         TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
-        TOWPATH_TRY(const auto existing, load(txn, request.attachment));
+        TOWPATH_TRY(const auto existing, load_record(txn, request.attachment));
         if (existing) {
           if (request.replaces != existing->generation) {
             return fail(ErrorKind::kExists,
@@ -124,7 +99,7 @@ Result<EndpointRecord> StateStore::reserve(const ReserveRequest& request) {
           TOWPATH_TRY(record.allocated, take_addresses(txn, request.choice, environment_->boot.uptime()));
           for (const BlockAddress& address : record.allocated) record.addresses.push_back(address.address);
         }
-        TOWPATH_TRY_STATUS(store(txn, record));
+        TOWPATH_TRY_STATUS(store_record(txn, record));
         TOWPATH_TRY_STATUS(txn.commit());
         return record;
       }(),
@@ -136,7 +111,7 @@ Status StateStore::commit(const EndpointRecord& record) {
   return name_file(
       [&]() -> Status {
         TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
-        TOWPATH_TRY(const auto existing, load(txn, record.attachment));
+        TOWPATH_TRY(const auto existing, load_record(txn, record.attachment));
         if (!existing || existing->generation != record.generation) {
           return fail(ErrorKind::kConflict, fmt::format("the attachment {} was removed while it was made",
                                                         record.attachment.to_string()));
@@ -144,7 +119,7 @@ Status StateStore::commit(const EndpointRecord& record) {
         EndpointRecord live = record;
         live.state = AllocationState::kLive;
         live.allocated = existing->allocated;
-        TOWPATH_TRY_STATUS(store(txn, live));
+        TOWPATH_TRY_STATUS(store_record(txn, live));
         return txn.commit();
       }(),
       lmdb);
@@ -155,7 +130,7 @@ Result<bool> StateStore::release(const AttachmentId& attachment, std::uint64_t g
   return name_file(
       [&]() -> Result<bool> {
         TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
-        TOWPATH_TRY(const auto existing, load(txn, attachment));
+        TOWPATH_TRY(const auto existing, load_record(txn, attachment));
         if (!existing || existing->generation != generation) return false;
         TOWPATH_TRY_STATUS(give_back_all(txn, *existing, environment_->boot.uptime()));
         TOWPATH_TRY_STATUS(remove_record(txn, attachment));
@@ -172,7 +147,7 @@ Result<std::optional<EndpointRecord>> StateStore::find(const AttachmentId& attac
         TOWPATH_TRY(const auto txn, begin_read(lmdb));
         TOWPATH_TRY(const bool earlier, is_of_earlier_boot(txn, environment_->boot));
         if (earlier) return std::nullopt;
-        return load(txn, attachment);
+        return load_record(txn, attachment);
       }(),
       lmdb);
 }

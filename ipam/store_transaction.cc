@@ -66,6 +66,31 @@ Result<std::vector<EndpointRecord>> load_all(const LmdbTransaction& txn) {
   return records;
 }
 
+Result<std::optional<EndpointRecord>> load_record(const LmdbTransaction& txn,
+                                                  const AttachmentId& attachment) {
+  TOWPATH_TRY(const Bytes key, endpoint_key(attachment));
+  TOWPATH_TRY(const auto value, txn.get(key));
+  if (!value) return std::nullopt;
+  TOWPATH_TRY(EndpointRecord record, decode_endpoint(key, *value));
+  return record;
+}
+
+Status store_record(LmdbTransaction& txn, const EndpointRecord& record) {
+  TOWPATH_TRY(const Bytes key, endpoint_key(record.attachment));
+  TOWPATH_TRY(const Bytes value, encode(record));
+  return txn.put(key, value);
+}
+
+std::string holder(const LmdbTransaction& txn, const IpAddress& address) {
+  const auto records = load_all(txn);
+  if (!records) return "";
+  for (const EndpointRecord& record : *records) {
+    if (std::ranges::find(record.allocated, address, &BlockAddress::address) != record.allocated.end())
+      return fmt::format(" by {} of network {}", record.attachment.to_string(), record.network);
+  }
+  return "";
+}
+
 Status remove_record(LmdbTransaction& txn, const AttachmentId& attachment) {
   TOWPATH_TRY(const Bytes key, endpoint_key(attachment));
   return txn.remove(key);

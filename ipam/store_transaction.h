@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,10 @@ Result<bool> is_of_earlier_boot(const LmdbTransaction& txn, const HostBoot& boot
 
 // Ordered by attachment.
 Result<std::vector<EndpointRecord>> load_all(const LmdbTransaction& txn);
+Result<std::optional<EndpointRecord>> load_record(const LmdbTransaction& txn, const AttachmentId& attachment);
+Status store_record(LmdbTransaction& txn, const EndpointRecord& record);
+// " by container/ifname of network x", for messages; empty if nobody has the address.
+std::string holder(const LmdbTransaction& txn, const IpAddress& address);
 Status remove_record(LmdbTransaction& txn, const AttachmentId& attachment);
 Status give_back_all(LmdbTransaction& txn, const EndpointRecord& record, std::chrono::nanoseconds uptime);
 

@@ -1,6 +1,9 @@
 """towpathctl ipam on a host with real containers and no agent: what was broken is found, and nothing else is."""
 
+import fcntl
 import json
+import os
+import pathlib
 import subprocess
 import threading
 import unittest
@@ -151,6 +154,77 @@ class IpamTools(unittest.TestCase):
         self.assertEqual(set(self.findings()), {("sandbox-gone", one.ipv4, one.id), ("sandbox-gone", one.ipv6, one.id)})
         self.assertEqual(self.ipam("repair", "--apply")[0], 0)
         self.assertEqual(self.host.ctl("endpoints"), [])
+
+    def test_import_from_host_local(self):
+        folder = self.host.directory / "host-local" / "net-1"
+        ranges = [[{"subnet": block}] for block in self.host.blocks]
+        network = self.host.network
+        self.host.del_container(self.host.add_container("first"))  # makes the store, with these blocks
+        plugin = {"type": "bridge", "bridge": "br0", "stateDir": str(self.host.state)}
+        network.version, network.conflist["name"] = "1.0.0", "net-1"
+        network.conflist["plugins"] = [plugin | {"ipam": {"type": "host-local", "dataDir": str(folder.parent), "ranges": ranges}}]
+        containers = [self.host.add_container(f"c{number}") for number in range(3)]
+        given = {(c.id, address) for c in containers for address in (c.ipv4, c.ipv6)}
+        self.assertEqual(sum(file.name not in ("lock",) and "last" not in file.name for file in folder.iterdir()), 6)
+
+        before = self.ipam("show", "-v")
+        for name, content, why in (("10.64.1.50", "", "it is empty"), ("10.65.0.1", "x\r\neth0", "lies in none of the blocks"),
+                                   ("10.64.1.51", f"{containers[0].id}\r\neth0\r\n\r\neth1", "no interface name")):
+            (folder / name).write_text(content, newline="")
+            code, _, error = self.ipam("import", folder)
+            self.assertEqual(code, 1)
+            self.assertIn(f"{folder}/{name}: ", error)
+            self.assertIn(why, error)
+            (folder / name).unlink()
+            self.assertEqual(self.ipam("show", "-v"), before, "all or nothing")
+
+        code, rows, error = self.ipam("import", f"{folder}/")
+        self.assertEqual((code, error), (0, ""))
+        self.assertEqual({(row["container_id"], row["address"]) for row in rows}, given)
+        self.assertEqual({(row["network"], row["new"]) for row in rows}, {("net-1", True)})
+        self.assertEqual({row["sandbox"] for row in rows}, {c.path for c in containers})
+        code, rows, _ = self.ipam("import", folder)
+        self.assertEqual((code, {row["new"] for row in rows}), (0, {False}), "once more changes nothing")
+        self.assertEqual(self.findings(), {})
+
+        # The network changes its IPAM, and its containers live on.
+        network.conflist["plugins"] = [plugin | {"ipam": {"type": "towpath-ipam", "blocks": self.host.blocks}}]
+        for container in containers:
+            # As bridge would ask it. bridge's own CHECK fails on its bridge's MAC address, which each port changes.
+            network._execute(network.conflist["plugins"][0] | {"type": "towpath-ipam"}, "CHECK", container.id, container.path, "eth0",
+                             previous=container.result)
+        new = self.host.add_container("c3")
+        self.assertFalse({new.ipv4, new.ipv6} & {address for _, address in given})
+        self.host.del_container(containers[0])
+        self.assertEqual(self.findings(), {})
+        self.lab._del_netns(containers[1].netns)
+        wait_until(lambda: ("sandbox-gone", containers[1].ipv4, containers[1].id) in self.findings(), what="its end is seen")
+        self.assertEqual(self.ipam("repair", "--apply")[0], 0)
+        self.assertEqual({row["container_id"] for row in self.host.ctl("endpoints")}, {containers[2].id, new.id})
+
+    def test_import_waits_for_the_lock_of_host_local(self):
+        folder = self.host.directory / "net-1"
+        folder.mkdir()
+        self.host.add_container("c1")  # makes the store
+        with open(folder / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            process = self.host.start([self.lab.bin / "towpathctl", "--state-dir", self.host.state, "ipam", "import", folder],
+                                      log=self.host.directory / "import.log")
+
+            def waits():
+                self.assertTrue(process.running(), process.log())
+                files = pathlib.Path(f"/proc/{process.pid}/fd")
+                return any(os.readlink(file) == str(folder / "lock") for file in files.iterdir())
+
+            wait_until(waits, what="import has the lock's file open")
+            (folder / "10.64.1.30").write_text("vanished\r\neth0", newline="")
+            self.assertTrue(process.running(), process.log())
+        wait_until(lambda: not process.running(), what="import ends")
+        self.assertEqual(process.popen.returncode, 0, process.log())
+        self.assertIn("10.64.1.30", process.log())
+        self.assertEqual(self.findings(), {}, "whose sandbox is not known, that is not gone")
+        self.assertEqual(self.ipam("release", "10.64.1.30")[0], 1)
+        self.assertEqual(self.ipam("release", "10.64.1.30", "--force")[0], 0)
 
     def test_what_is_under_way_is_no_finding(self):
         containers = [Container(self.host, f"c{number}") for number in range(4)]

@@ -14,7 +14,8 @@
 //   them. What rests has then done so since the boot began.
 //
 // Who writes
-//   Plugin processes, any number at once. The agent writes the list of owned blocks and nothing else.
+//   Plugin processes, any number at once. The agent writes the list of owned blocks and releases endpoints
+//   whose sandbox is gone. towpathctl, when an operator says so.
 //
 // Ownership and lifetime
 //   Move-only; closes the environment. LMDB allows a process one handle for each environment: a second open()
@@ -70,6 +71,22 @@ struct ReserveRequest {
   std::map<std::string, std::string> pod;
 };
 
+// Addresses that another IPAM plugin gave, and that are to be ours.
+struct Adoption {
+  AttachmentId attachment{};
+  std::string network{};
+  std::vector<IpAddress> addresses{};  // at least one
+  std::string sandbox{};               // empty: not known
+  std::uint64_t sandbox_inode = 0;
+  WallTime now{};
+  std::string origin{};  // where this is written, for messages: they begin with "origin/address: "
+};
+
+struct Adopted {
+  EndpointRecord record{};
+  bool is_new = true;  // false: the store had exactly this already
+};
+
 class StateStore {
  public:
   enum class OpenMode {
@@ -94,6 +111,12 @@ class StateStore {
   Status commit(const EndpointRecord& record);
   // Removes the record and frees its addresses if its generation is still this one. False: it was not.
   Result<bool> release(const AttachmentId& attachment, std::uint64_t generation);
+
+  // Takes the addresses of all of them, or none, from the blocks that the host owns or that a network named.
+  // An endpoint of ours that has just these addresses from another IPAM plugin keeps its record, which from
+  // then on says that they are ours. kInvalid: an address lies in none of the blocks. kConflict: it is in use
+  // otherwise, or the attachment has others. kNotFound: there is no block.
+  Result<std::vector<Adopted>> adopt(std::span<const Adoption> wanted);
 
   Result<std::optional<EndpointRecord>> find(const AttachmentId& attachment) const;
   // Ordered by container id and interface name.

@@ -176,6 +176,14 @@ TEST(Options, IpamRepairDoesNothingByDefault) {
   EXPECT_TRUE(std::get<Options>(done).apply);
 }
 
+TEST(Options, IpamImport) {
+  const auto parsed = parse({"ipam", "import", "/var/lib/cni/networks/net", "--network", "other"});
+  const auto& options = std::get<Options>(parsed);
+  EXPECT_EQ(options.action, Action::kIpamImport);
+  EXPECT_EQ(options.import_from.folder, "/var/lib/cni/networks/net");
+  EXPECT_EQ(options.import_from.network, "other");
+}
+
 TEST(Options, WrongWordsForIpam) {
   for (const auto& words :
        std::vector<std::vector<const char*>>{{"ipam", "chekc"},
@@ -183,6 +191,7 @@ TEST(Options, WrongWordsForIpam) {
                                              {"ipam", "--block", "10.64.1.1/26"},
                                              {"ipam", "check", "-v"},
                                              {"ipam", "release"},
+                                             {"ipam", "import"},
                                              {"ipam", "release", "10.64.1.0/26"},
                                              {"ipam", "release", "10.64.1.7", "10.64.1.8"},
                                              {"ipam", "release", "10.64.1.7", "-v"},
