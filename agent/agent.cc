@@ -22,6 +22,7 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::seconds kTick{1};
 constexpr std::uint64_t kTicksPerStoreCare = 60;
+constexpr std::uint64_t kTicksPerLookAtSettings = 5;
 
 // The global address, where there is one: it needs no interface beside it (RFC 2545 section 3). The kernel
 // finds the interface, or refuses a next hop that no link reaches; the route is pending then.
@@ -47,13 +48,17 @@ Status adopt(asio::posix::stream_descriptor& descriptor, int fd) {
 Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentConfig& config, Log& log,
                                             Notifier& notifier) {
   TOWPATH_TRY(auto store, ipam::StateStore::open(config.state_dir, ipam::StateStore::OpenMode::kCreate));
-  TOWPATH_TRY_STATUS(store.set_owned_blocks(config.blocks));
   std::unique_ptr<Agent> agent(new Agent(loop, config, log, notifier, std::move(store)));
-  agent->prepare_host();
+  // What another agent on this host makes fail, the control socket and port 179, comes before anything is
+  // changed that is this other agent's. No session begins before the loop runs.
   TOWPATH_TRY_STATUS(agent->open_dataplane());
+  TOWPATH_TRY_STATUS(agent->open_speaker());
+  TOWPATH_TRY_STATUS(agent->own_blocks(config.blocks));
+  agent->prepare_host();
   TOWPATH_TRY_STATUS(agent->open_endpoints());
   agent->open_neighbours();
-  TOWPATH_TRY_STATUS(agent->open_speaker());
+  agent->set_own_blocks({}, config.blocks);
+  agent->dataplane_->apply();
   agent->watch_kernel();
   agent->watch_rules();
   agent->watch_sandboxes();
@@ -80,20 +85,40 @@ Agent::~Agent() {
 // What a host needs to route for containers. A failure is no reason to stay away: sessions and routes that
 // are up matter more, and a host may be set up by others.
 void Agent::prepare_host() {
-  const auto changes = netlink::enable_forwarding();
-  if (!changes) {
-    log_.error("cannot switch on forwarding", {{"reason", changes.error().message}});
-  } else {
-    for (const auto& change : *changes) {
-      log_.info("kernel setting changed",
-                {{"key", change.key}, {"before", change.before}, {"after", change.after}});
-    }
-  }
+  forward_packets();
   const auto installed = netlink::install_anti_spoofing();
   anti_spoofing_ = installed.has_value();
   if (!installed) {
     log_.warning("cannot check the source addresses of containers", {{"reason", installed.error().message}});
   }
+}
+
+// Others write these settings too: `sysctl --system` of a package that is installed.
+void Agent::forward_packets() {
+  const auto changes = netlink::enable_forwarding();
+  if (!changes) {
+    if (std::exchange(forwarding_problem_, changes.error().message) != changes.error().message)
+      log_.error("cannot switch on forwarding", {{"reason", changes.error().message}});
+    return;
+  }
+  forwarding_problem_.clear();
+  for (const auto& change : *changes) {
+    log_.info("kernel setting changed",
+              {{"key", change.key}, {"before", change.before}, {"after", change.after}});
+  }
+}
+
+// What the plugins may give out. Containers keep the address of a block that is taken away, but nobody else
+// hears of it.
+Status Agent::own_blocks(const std::vector<Prefix>& blocks) {
+  TOWPATH_TRY_STATUS(store_.set_owned_blocks(blocks));
+  TOWPATH_TRY(const auto known, store_.blocks());
+  for (const ipam::Block& block : known) {
+    if (block.state != ipam::BlockState::kRetired || block.used == 0) continue;
+    log_.warning("a block with containers is not in `blocks` any more; other hosts cannot reach them",
+                 {{"block", block.prefix.to_string()}, {"addresses_in_use", block.used}});
+  }
+  return {};
 }
 
 // The kernel's routes are adopted here, before anything is written.
@@ -107,8 +132,6 @@ Status Agent::open_dataplane() {
   const auto post = [&loop = loop_](KernelWriter::Task task) { asio::post(loop, std::move(task)); };
   TOWPATH_TRY(dataplane_, Dataplane::start(std::move(kernel), metrics, post));
   log_.info("kernel routes adopted", {{"routes", dataplane_->routes().counters().in_kernel}});
-  set_own_blocks({}, config_.blocks);
-  dataplane_->apply();
   return {};
 }
 
@@ -243,7 +266,8 @@ void Agent::on_tick() {
       log_.warning("more of the same was not logged", {{"events", count}});
     }
   }
-  if (++ticks_ % kTicksPerStoreCare == 0) {
+  if (++ticks_ % kTicksPerLookAtSettings == 0) forward_packets();
+  if (ticks_ % kTicksPerStoreCare == 0) {
     const auto cleared = store_.clear_dead_readers();
     if (!cleared) log_.warning("state store", {{"reason", cleared.error().message}});
   }
@@ -264,7 +288,7 @@ void Agent::log_refused_routes() {
 }
 
 Status Agent::reload(const AgentConfig& next) {
-  TOWPATH_TRY_STATUS(store_.set_owned_blocks(next.blocks));
+  TOWPATH_TRY_STATUS(own_blocks(next.blocks));
   if (auto configured = speaker_->configure(next.speaker); !configured) {
     // The speaker changed nothing; neither may the store.
     if (auto restored = store_.set_owned_blocks(config_.blocks); !restored) {

@@ -70,6 +70,8 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
 
   // The steps of start(), in their order.
   void prepare_host();
+  void forward_packets();
+  Status own_blocks(const std::vector<Prefix>& blocks);
   Status open_dataplane();
   Status open_endpoints();
   Status open_speaker();
@@ -122,7 +124,8 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   bool apply_scheduled_ = false;
   bool stopped_ = false;
   bool anti_spoofing_ = false;
-  std::size_t failed_logged_ = 0;  // refused routes when that was logged last
+  std::string forwarding_problem_;  // the last one that was logged
+  std::size_t failed_logged_ = 0;   // refused routes when that was logged last
   std::map<std::string, std::string, std::less<>>
       last_end_;  // reason of each peer's last failure, to log it once
   EventLimiter problem_limiter_;

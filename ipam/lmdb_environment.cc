@@ -75,7 +75,8 @@ LmdbEnvironment::~LmdbEnvironment() {
 Error LmdbEnvironment::damaged(std::string_view reason) const {
   return {
       ErrorKind::kCorrupt, 0,
-      fmt::format("state store {} is damaged ({}): remove {} and attach the containers of this host again",
+      fmt::format("state store {} is damaged ({}): remove {}, restart towpathd, and attach the containers of "
+                  "this host again",
                   data_path(), reason, path_)};
 }
 

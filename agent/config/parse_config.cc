@@ -129,7 +129,7 @@ AgentConfig read_config(const Value& root) {
   config.blocks = read_blocks(section.items("blocks"), config.pools);
   config.speaker.originate = config.blocks;
 
-  RuleReader rules(config.pools);
+  RuleReader rules(config.pools, config.blocks);
   if (const auto policies = section.get("policies")) rules.read_policies(*policies);
   rules.read_global_import(section.items("import"));
   Peers read = read_peers(section.items("peers"), config, rules);

@@ -66,6 +66,10 @@ RuleReader::Rules RuleReader::read_import(const std::vector<Value>& items) {
 
 bgp::PolicyPtr RuleReader::import_policy(const std::optional<Value>& list) {
   Rules rules = list ? read_import(list->items()) : global_import_;
+  if (!blocks_.empty()) {
+    rules.push_back(bgp::accept_prefixes("own blocks", ranges(blocks_)));
+    rules.back().verdict = bgp::Verdict::kReject;
+  }
   if (!pools_.empty()) rules.push_back(bgp::accept_prefixes("pools", ranges(pools_)));
   return share(rules);
 }

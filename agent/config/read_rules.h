@@ -22,8 +22,10 @@ class RuleReader {
  public:
   using Rules = std::vector<bgp::RouteRule>;
 
-  // `pools`: a route inside one is accepted where no import rule decides.
-  explicit RuleReader(std::vector<Prefix> pools) : pools_(std::move(pools)) {}
+  // Where no import rule decides, a route inside one of the `pools` is accepted, unless it lies inside one of
+  // the `blocks`: those are this host's own, and a peer's more specific route would take its traffic away.
+  RuleReader(std::vector<Prefix> pools, std::vector<Prefix> blocks)
+      : pools_(std::move(pools)), blocks_(std::move(blocks)) {}
 
   // The mapping `policies`: name -> list of rules.
   void read_policies(const Value& policies);
@@ -44,6 +46,7 @@ class RuleReader {
   bgp::PolicyPtr share(const Rules& rules);
 
   std::vector<Prefix> pools_;
+  std::vector<Prefix> blocks_;
   std::map<std::string, Rules, std::less<>> policies_;
   Rules global_import_;
   std::map<Rules, bgp::PolicyPtr> shared_;

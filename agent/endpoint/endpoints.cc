@@ -156,6 +156,13 @@ void Endpoints::on_changed(const netlink::PortChange& change, const Status& stat
   if (status) {
     ports_.applied(change);
     last_problem_.erase("write port mappings");
+    wrote_twice_ = false;
+  } else if (status.error().kind == ErrorKind::kNotFound && !std::exchange(wrote_twice_, true)) {
+    // The table is not what it was, and the word of it is still to come. Who waits need not fail for that.
+    waiting_.insert(waiting_.begin(), std::make_move_iterator(in_write_.begin()),
+                    std::make_move_iterator(in_write_.end()));
+    in_write_.clear();
+    rules_changed_ = true;
   } else {
     problem("write port mappings", status.error());
   }

@@ -109,6 +109,7 @@ class Endpoints {
   std::uint64_t released_ = 0;
   bool rules_changed_ = false;  // and not put back yet
   int repairs_this_tick_ = 0;
+  bool wrote_twice_ = false;  // a write was refused because the rules were gone, and is tried again
   std::uint64_t rules_repaired_ = 0;
   std::uint64_t ticks_ = 0;
   std::map<std::string, std::string, std::less<>> last_problem_;  // by what it was about

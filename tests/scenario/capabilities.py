@@ -5,11 +5,13 @@ in both families, over the life of containers and of the agent.
 import json
 import signal
 import socket
+import subprocess
 import threading
+import time
 import unittest
 import unittest.mock
 
-from lab import CniError, CniNetwork, Lab, inside, run, wait_until
+from lab import CniError, CniNetwork, Lab, inside, run, wait_until, yaml_lines
 
 BANDWIDTH = {"ingressRate": 100_000_000, "ingressBurst": 1_000_000, "egressRate": 100_000_000, "egressBurst": 1_000_000}
 
@@ -285,6 +287,52 @@ class Capabilities(unittest.TestCase):
                     self.assertEqual(server.recv(1), b"x")
                     if not self.host.agent.running():
                         self.host.start_agent()
+
+    def rules(self):
+        """The ruleset of the host, without what counts and what is numbered."""
+        document = json.loads(run("ip", "netns", "exec", self.host.netns, "nft", "-j", "list", "ruleset"))
+
+        def bare(value):
+            if isinstance(value, dict):
+                return {key: bare(one) for key, one in value.items() if key not in ("handle", "packets", "bytes")}
+            return [bare(one) for one in value] if isinstance(value, list) else value
+
+        return sorted(json.dumps(bare(row), sort_keys=True) for row in document["nftables"])
+
+    def test_rules_that_others_flush_are_back_at_once(self):
+        """What the start of a firewall does on Debian: `flush ruleset`, and then its own rules."""
+        nft = ("ip", "netns", "exec", self.host.netns, "nft")
+        self.add(mapping(8000))
+        before, repairs = self.rules(), self.host.ctl("status")[0]["rules_repaired"]
+        for command in ("flush ruleset; add table inet filter", "delete table inet towpath",
+                        "flush chain inet towpath anti_spoofing", "flush map inet towpath ports_any4"):
+            began = time.monotonic()
+            run(*nft, command)
+            wait_until(lambda: set(before) <= set(self.rules()), 10, lambda: f"after '{command}': {self.rules()}")
+            print(f"'{command}': put back within {1000 * (time.monotonic() - began):.0f} ms, nft's own time included")
+            self.assertEqual(call(self.outside.netns, self.host.ipv4, 8000), self.outside.ipv4)
+        self.assertEqual([row for row in self.rules() if row not in before], ['{"table": {"family": "inet", "name": "filter"}}'],
+                         "the table of others stays as it is")
+        run(*nft, "delete table inet filter")
+        wait_until(lambda: self.host.ctl("status")[0]["rules_repaired"] >= repairs + 4, 5, "each was counted")
+        self.assertRegex(self.host.log_tail(200), "somebody changed the rules in table inet towpath; they are put back")
+        container = self.add(mapping(8001), serve=8080)
+        self.assertEqual(call(self.outside.netns, self.host.ipv6, 8001), self.outside.ipv6)
+        self.host.network.check(container.id, container.path)
+
+    def test_a_second_agent_changes_nothing(self):
+        self.add(mapping(8000))
+        before = self.rules(), self.host.routes()
+        config = dict(self.host.config, state_dir=str(self.host.directory / "other"),
+                      control_socket=str(self.host.directory / "other.sock"), blocks=["10.64.77.0/26"])
+        path = self.host.directory / "other.yaml"
+        path.write_text("\n".join(yaml_lines(config)) + "\n")
+        (self.host.directory / "other").mkdir(exist_ok=True)
+        second = subprocess.run(["ip", "netns", "exec", self.host.netns, self.lab.bin / "towpathd", "--config", path],
+                                stderr=subprocess.PIPE, text=True, timeout=20)
+        self.assertEqual(second.returncode, 1, second.stderr)
+        self.assertIn("Address already in use", second.stderr)
+        self.assertEqual((self.rules(), self.host.routes()), before)
 
     def test_an_endpoint_whose_sandbox_is_gone_is_released(self):
         container = self.add(mapping(8000), serve=None, bandwidth=BANDWIDTH)

@@ -65,7 +65,7 @@ TEST_F(RollbackTest, TheHostRouteIsThere) {
     const NetworkNamespace sandbox;
     netlink::Route route;
     route.key.destination = *Prefix::parse(address);
-    route.key.metric = route.key.destination.family() == AddressFamily::kIpv6 ? 1024 : 0;
+    route.key.metric = route.key.destination.family() == AddressFamily::kIpv6 ? 1 : 0;
     route.type = netlink::RouteType::kBlackhole;
     netlink::Batch batch(*socket_);
     batch.add_route(route);

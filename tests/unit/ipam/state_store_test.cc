@@ -265,9 +265,9 @@ TEST_F(StateStoreTest, ADamagedFileIsNamedWithWhatToDo) {
   const auto refused = StateStore::open(directory_.path(), StateStore::OpenMode::kCreate);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::kCorrupt);
-  EXPECT_EQ(refused.error().message, "state store " + data() + " is damaged (not an LMDB file): remove " +
-                                         directory_.path() +
-                                         "/db and attach the containers of this host again");
+  EXPECT_EQ(refused.error().message,
+            "state store " + data() + " is damaged (not an LMDB file): remove " + directory_.path() +
+                "/db, restart towpathd, and attach the containers of this host again");
 }
 
 TEST_F(StateStoreTest, AFileCutShortIsNamed) {

@@ -140,7 +140,7 @@ TEST_F(IpamPluginTest, ADamagedStore) {
   const std::string file = state_dir() + "/db/data.mdb";
   std::ofstream(file, std::ios::trunc | std::ios::binary) << std::string(20000, 'x');
   const std::string message = "state store " + file + " is damaged (not an LMDB file): remove " +
-                              state_dir() + "/db and attach the containers of this host again";
+                              state_dir() + "/db, restart towpathd, and attach the containers of this host again";
   for (const char* verb : {"ADD", "DEL", "CHECK", "GC"}) {
     const PluginAnswer answer = call(verb, "b", R"({"cni.dev/valid-attachments":[]})");
     EXPECT_EQ(answer.code(), 5U) << verb;

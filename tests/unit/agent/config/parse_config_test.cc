@@ -122,8 +122,8 @@ TEST(ParseConfig, ExampleIsValidWithItsCommentedKeysInForce) {
   EXPECT_EQ(config.speaker.peers[0].local_address->to_string(), "192.0.2.1");
   EXPECT_EQ(config.speaker.peers[0].next_hop_self[0]->to_string(), "192.0.2.1");
   EXPECT_EQ(config.speaker.peers[0].next_hop_self[1]->to_string(), "2001:db8::1");
-  ASSERT_EQ(config.speaker.peers[0].import_policy->rules().size(), 1U)
-      << "the peer's own rules: none, then the pools";
+  ASSERT_EQ(config.speaker.peers[0].import_policy->rules().size(), 2U)
+      << "the peer's own rules: none, then this host's blocks and the pools";
 }
 
 TEST(ParseConfig, ImportRulesAreThePeersOwnOrTheGlobalOnesAndThenThePools) {
@@ -150,6 +150,28 @@ peers:
             rules({prefix("2001:db8::/32"), 48, 64}, bgp::Verdict::kAccept));
   ASSERT_EQ(config.speaker.peers[2].import_policy->rules().size(), 1U);
   EXPECT_EQ(config.speaker.peers[2].import_policy->rules()[0].name, "pools");
+}
+
+TEST(ParseConfig, NobodyAnnouncesInsideOurBlocksUnlessARuleSaysSo) {
+  const AgentConfig config = parsed(minimal(R"(
+pools: [10.0.0.0/8, "fd00::/16"]
+blocks: [10.1.0.0/26, "fd00:1::/122"]
+peers:
+  - {name: plain, address: 192.0.2.2, as: 1}
+  - {name: ruled, address: 192.0.2.3, as: 1, import: [{prefix: 10.1.0.1/32, action: accept}]}
+)"));
+  const auto verdict = [&](std::size_t peer, const char* text) {
+    bgp::PolicyRoute route;
+    route.prefix = prefix(text);
+    return config.speaker.peers[peer].import_policy->apply(route, config.speaker.as).verdict;
+  };
+  for (const char* own : {"10.1.0.0/26", "10.1.0.1/32", "fd00:1::/122", "fd00:1::1/128"}) {
+    EXPECT_EQ(verdict(0, own), bgp::Verdict::kReject) << own;
+  }
+  for (const char* other : {"10.1.0.64/26", "10.1.0.0/24", "fd00:2::/122"}) {
+    EXPECT_EQ(verdict(0, other), bgp::Verdict::kAccept) << other;
+  }
+  EXPECT_EQ(verdict(1, "10.1.0.1/32"), bgp::Verdict::kAccept);
 }
 
 TEST(ParseConfig, MultipathForBothFamiliesOrEach) {

@@ -24,6 +24,7 @@ struct FakeState {
   std::mutex mutex;
   netlink::PortState ports;
   bool refuses = false;
+  bool flushed = false;  // somebody took the table away
   std::size_t changes = 0;
   std::size_t protections = 0;
 };
@@ -33,11 +34,13 @@ class FakePortKernel final : public PortKernel {
   explicit FakePortKernel(std::shared_ptr<FakeState> state) : state_(std::move(state)) {}
   Result<netlink::PortState> adopt() override {
     const std::lock_guard lock(state_->mutex);
+    state_->flushed = false;
     return state_->ports;
   }
   Status change(const netlink::PortChange& change) override {
     const std::lock_guard lock(state_->mutex);
     if (state_->refuses) return fail(ErrorKind::kSystem, "not today");
+    if (state_->flushed) return fail(ErrorKind::kNotFound, "no such table");
     ++state_->changes;
     for (const auto& [key, target] : change.remove_ports) state_->ports.ports.erase(key);
     for (const auto& [key, target] : change.add_ports) state_->ports.ports[key] = target;
@@ -207,6 +210,18 @@ TEST_F(EndpointsTest, ARefusalOfTheKernelIsToldAndTriedAgain) {
   endpoints_->tick(TimePoint(1s));
   EXPECT_TRUE(settles(2));
   EXPECT_EQ(problems_, std::vector<std::string>{"write port mappings: not today"}) << "told once";
+}
+
+TEST_F(EndpointsTest, AnAddBetweenAFlushAndItsNewsIsNotRefused) {
+  start();
+  attach(1, {tcp(80)});
+  ASSERT_TRUE(change(1));
+  kernel_->ports = {};
+  kernel_->flushed = true;
+  attach(2, {tcp(81)});
+  EXPECT_TRUE(change(2));
+  EXPECT_EQ(kernel_->ports.ports.size(), 4U) << "and what was there before is back";
+  EXPECT_TRUE(problems_.empty());
 }
 
 TEST_F(EndpointsTest, TheAuditFindsWhatNobodyTold) {
