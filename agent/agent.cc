@@ -183,6 +183,8 @@ void Agent::watch_kernel() {
         const auto events = monitor_->read();
         if (events) {
           for (const auto& event : *events) {
+            const auto* route = std::get_if<netlink::RouteEvent>(&event);
+            if (route != nullptr && route->route.key.table != config_.kernel.table) continue;
             dataplane_->on_kernel_event(event);
             endpoints_->on_kernel_event(event);
           }

@@ -30,16 +30,23 @@ Status attach_filter(int fd, std::uint8_t route_protocol, std::uint32_t ignored_
   // The number is the first attribute of an object. Its first octet tells whose it is.
   constexpr std::uint32_t kIdAt = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(nhmsg)) + NLA_HDRLEN +
                                   (std::endian::native == std::endian::little ? 3 : 0);
+  // Bytes of the flags lie as the machine has them.
+  const std::uint32_t replace_flag = htons(NLM_F_REPLACE);
   std::array program = {
       sock_filter BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
       sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 3, 0),
       sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 2, 0),
-      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWNEXTHOP), 3, 0),
-      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEXTHOP), 2, 7),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWNEXTHOP), 5, 0),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEXTHOP), 4, 9),
+      // A route of ours, or one that may have taken the place of one.
       sock_filter BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocolAt),
-      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, route_protocol, 2, 4),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, route_protocol, 4, 0),
+      sock_filter BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_flags)),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, replace_flag, 2, 4),
+      // An object of ours.
       sock_filter BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kIdAt),
       sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kNextHopIdFirst >> 24, 0, 2),
+      // Not by ourselves.
       sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
       sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(ignored), 0, 1),
       sock_filter BPF_STMT(BPF_RET | BPF_K, 0),
@@ -50,7 +57,7 @@ Status attach_filter(int fd, std::uint8_t route_protocol, std::uint32_t ignored_
   return fail_errno(errno, "attach a filter to the kernel monitor");
 }
 
-std::optional<KernelEvent> to_event(const MessageView& message) {
+std::optional<KernelEvent> to_event(const MessageView& message, std::uint8_t route_protocol) {
   switch (message.header.nlmsg_type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
@@ -61,7 +68,8 @@ std::optional<KernelEvent> to_event(const MessageView& message) {
     case RTM_DELROUTE: {
       auto route = parse_route(message);
       if (!route) return std::nullopt;
-      return RouteEvent{message.header.nlmsg_type == RTM_DELROUTE, std::move(*route)};
+      const bool removed = message.header.nlmsg_type == RTM_DELROUTE || route->protocol != route_protocol;
+      return RouteEvent{removed, std::move(*route)};
     }
     case RTM_NEWNEXTHOP:
     case RTM_DELNEXTHOP: {
@@ -81,7 +89,7 @@ Result<KernelMonitor> KernelMonitor::open(std::uint8_t route_protocol, std::uint
   for (const std::uint32_t group : {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP}) {
     TOWPATH_TRY_STATUS(socket.join(group));
   }
-  return KernelMonitor(std::move(socket));
+  return KernelMonitor(std::move(socket), route_protocol);
 }
 
 Result<std::vector<KernelEvent>> KernelMonitor::read() {
@@ -95,7 +103,7 @@ Result<std::vector<KernelEvent>> KernelMonitor::read() {
       continue;
     }
     while (const auto message = next_message(*datagram)) {
-      if (auto event = to_event(*message)) events.push_back(std::move(*event));
+      if (auto event = to_event(*message, route_protocol_)) events.push_back(std::move(*event));
     }
   }
   return events;

@@ -2,11 +2,11 @@
 //
 // Model
 //   A netlink socket in the multicast groups for links, routes and next-hop objects. The kernel filters: of
-//   route changes only those with the agent's protocol number, of objects only those with its numbers, and
-//   neither where the agent's own writer makes the change (its port id). So a full table written by the agent
-//   causes not one event, and neither does a foreign routing daemon. When
-//   the kernel could not queue an event, it says so once; that is an Overflow, and the answer to it is to
-//   read the state again.
+//   route changes only those with the agent's protocol number and those of others that replaced a route,
+//   which may have been the agent's; of objects only those with its numbers; and neither where the agent's
+//   own writer makes the change (its port id). So a full table written by the agent causes not one event, and
+//   neither does one that a foreign routing daemon adds. When the kernel could not queue an event, it says so
+//   once; that is an Overflow, and the answer to it is to read the state again.
 //
 // Ownership: one thread. fd() is readable when read() has something. Failure: read() never waits.
 #pragma once
@@ -29,6 +29,7 @@ struct LinkEvent {
   Link link{};
 };
 struct RouteEvent {
+  // A route of ours with this key is not there any more; `route` may be what another owner put in its place.
   bool removed = false;
   Route route{};
 };
@@ -53,8 +54,10 @@ class KernelMonitor {
   Result<std::vector<KernelEvent>> read();
 
  private:
-  explicit KernelMonitor(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  KernelMonitor(NetlinkSocket socket, std::uint8_t route_protocol)
+      : socket_(std::move(socket)), route_protocol_(route_protocol) {}
   NetlinkSocket socket_;
+  std::uint8_t route_protocol_;
 };
 
 }  // namespace towpath::netlink

@@ -292,6 +292,22 @@ TEST_P(NextHopsTest, AnotherObjectBehindOurRouteIsPutRight) {
   ASSERT_TRUE(loop_.run_until([&] { return numbers() == before; }));
 }
 
+TEST_P(NextHopsTest, ARouteOfAnotherOwnerInThePlaceOfOursIsNotTouchedAndTold) {
+  want_by_left(1);
+  ASSERT_TRUE(in_sync());
+  auto events = monitor();
+  const std::string ip = n.family == AddressFamily::kIpv4 ? "ip" : "ip -6";
+  run(ip + " route replace " + prefix(1).to_string() + " metric 32 proto 12 via " + n.right);
+  ASSERT_NO_FATAL_FAILURE(take_events(events));
+  ASSERT_TRUE(loop_.run_until([this] { return routes().counters().failed == 1; }));
+  EXPECT_THAT(routes().find(RouteRole::kLearned, prefix(1))->reason, ::testing::HasSubstr("File exists"));
+  EXPECT_THAT(in_kernel(n.family, 12), SizeIs(1));
+  run(ip + " route del " + prefix(1).to_string() + " metric 32 proto 12");
+  ASSERT_NO_FATAL_FAILURE(tick());
+  EXPECT_TRUE(route(1));
+  EXPECT_TRUE(routes().in_sync());
+}
+
 TEST_P(NextHopsTest, AGroupDoesWithoutTheUplinkThatLostItsCarrier) {
   routes().want(prefix(1), both());
   routes().want(prefix(2), via(n.left));

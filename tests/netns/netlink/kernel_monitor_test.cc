@@ -70,6 +70,21 @@ TEST_F(KernelMonitorTest, RoutesOfOursThatOthersChangeAndNoOther) {
   EXPECT_THAT(events(*monitor), ::testing::ElementsAre("route gone blackhole 10.0.0.1/32 metric 32"));
 }
 
+TEST_F(KernelMonitorTest, ARouteThatAnotherOwnerPutsInThePlaceOfOursIsOursRemoved) {
+  Batch batch(*socket_);
+  batch.add_route(blackhole(1));
+  ASSERT_TRUE(batch.execute());
+  auto monitor = KernelMonitor::open(kRouteProtocol, *socket_->port_id());
+  ASSERT_TRUE(monitor) << monitor.error().message;
+  auto other = NetlinkSocket::open();
+  ASSERT_TRUE(other);
+  Batch theirs(*other);
+  theirs.replace_route(blackhole(1, 12));
+  theirs.replace_route(blackhole(3, 12));  // in nobody's place
+  ASSERT_TRUE(theirs.execute());
+  EXPECT_THAT(events(*monitor), ::testing::ElementsAre("route gone blackhole 10.0.0.1/32 metric 32"));
+}
+
 TEST_F(KernelMonitorTest, NextHopObjectsOfOursThatOthersChangeAndNoOther) {
   const IfIndex device = make_interface("up0");
   const auto object = [&](std::uint32_t id, const char* via) {
