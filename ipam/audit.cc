@@ -59,8 +59,7 @@ class Audit {
     check_interfaces();
     for (Finding& finding : audit_indexes(store_, addresses_in_use(host_)))
       findings_.push_back(std::move(finding));
-    std::ranges::stable_sort(findings_, {}, &Finding::kind);
-    return std::move(findings_);
+    return by_kind();
   }
 
  private:
@@ -83,6 +82,16 @@ class Audit {
   static bool knows(const EndpointRecord& record, const IpAddress& address) {
     const bool is_coming = record.addresses.empty() && record.state == AllocationState::kPending;
     return is_coming || has(record, address);
+  }
+
+  std::vector<Finding> by_kind() {
+    std::map<FindingKind, std::vector<Finding>> kinds;
+    for (Finding& finding : findings_) kinds[finding.kind].push_back(std::move(finding));
+    std::vector<Finding> ordered;
+    for (auto& [kind, findings] : kinds) {
+      for (Finding& finding : findings) ordered.push_back(std::move(finding));
+    }
+    return ordered;
   }
 
   void add(FindingKind kind, std::string address, const EndpointRecord& record, std::string reason) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace towpath::ipam {
 namespace {
@@ -164,7 +165,7 @@ BlockContents sound_contents(const BlockContents& contents, const Holders& holde
     marked.insert(offset);
     sound.resting.push_back({offset, since});
   }
-  std::ranges::stable_sort(sound.resting, {}, &RestingAddress::since);
+  std::ranges::sort(sound.resting, {}, [](const RestingAddress& r) { return std::pair(r.since, r.offset); });
   sound.marked.assign(marked.begin(), marked.end());
   sound.block.used = holders.size();
   sound.block.resting = sound.resting.size();

@@ -122,9 +122,9 @@ TEST_F(StoreSnapshotTest, RebuiltIndexesAreThoseOfTheRecords) {
   }
   change([&](LmdbTransaction& txn) -> Status {
     BitmapChunk chunk;  // a, b and d are free, c rests and is free; three others are taken
-    for (const std::uint64_t offset : {0, 9, 10}) chunk.set(offset);
+    for (const std::uint64_t offset : {0U, 9U, 10U}) chunk.set(offset);
     TOWPATH_TRY_STATUS(txn.put(chunk_key(ipv4_, 0), chunk.encode()));
-    for (const std::uint64_t offset : {1, 3})
+    for (const std::uint64_t offset : {1U, 3U})
       TOWPATH_TRY_STATUS(txn.put(resting_key(ipv4_, {7, offset}), {}));
     TOWPATH_TRY_STATUS(txn.put(block_key(ipv4_), encode(BlockHead{BlockHead::kOwned, 99, 98, 5})));
     TOWPATH_TRY_STATUS(txn.put(chunk_key(ipv6_, 0), chunk.encode()));
