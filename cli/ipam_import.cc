@@ -37,6 +37,7 @@ Status import_addresses(const std::string& state_dir, const IpamImport& what, Ou
   TOWPATH_TRY(const auto attachments, ipam::parse_host_local(folder.path(), files));
   const SandboxSearch search;
   std::vector<ipam::Adoption> wanted;
+  wanted.reserve(attachments.size());
   for (const ipam::HostLocalAttachment& given : attachments) {
     wanted.push_back(adoption(given, search));
     wanted.back().network = what.network.empty() ? folder.network() : what.network;

@@ -69,6 +69,7 @@ Result<std::vector<HostLocalAttachment>> parse_host_local(const std::string& fol
     attachments[*std::move(attachment)].push_back(*address);
   }
   std::vector<HostLocalAttachment> parsed;
+  parsed.reserve(attachments.size());
   for (auto& [attachment, addresses] : attachments) parsed.push_back({attachment, std::move(addresses)});
   return parsed;
 }

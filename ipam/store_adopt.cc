@@ -88,6 +88,7 @@ Result<std::vector<Adopted>> StateStore::adopt(std::span<const Adoption> wanted)
         Adopter adopter(txn, environment_->boot.uptime());
         TOWPATH_TRY_STATUS(adopter.begin());
         std::vector<Adopted> all;
+        all.reserve(wanted.size());
         for (const Adoption& one : wanted) {
           TOWPATH_TRY(auto adopted, adopter.adopt(one));
           all.push_back(std::move(adopted));

@@ -60,6 +60,7 @@ Result<StoreSnapshot> read_all(LmdbTransaction& txn, const HostBoot& boot) {
   TOWPATH_TRY_STATUS(read_blocks(txn, snapshot.uptime, contents));
   TOWPATH_TRY_STATUS(read_bitmaps(txn, contents));
   TOWPATH_TRY_STATUS(read_resting(txn, contents));
+  snapshot.blocks.reserve(contents.size());
   for (auto& [prefix, block] : contents) snapshot.blocks.push_back(std::move(block));
   TOWPATH_TRY(snapshot.records, load_all(txn));
   return snapshot;
