@@ -83,9 +83,11 @@ int supervise(pid_t worker, const sigset_t& watched, int& signal_seen) {
 }  // namespace
 
 int run_isolated(const std::vector<std::string>& hidden, const std::function<int(const std::string&)>& work) {
-  std::string scratch = "/tmp/cni-conformance.XXXXXX";
+  const char* temporary = std::getenv("TMPDIR");
+  const std::string parent = temporary != nullptr && *temporary != 0 ? temporary : "/tmp";
+  std::string scratch = parent + "/cni-conformance.XXXXXX";
   if (::mkdtemp(scratch.data()) == nullptr) {
-    fmt::print(stderr, "towpath-cni-conformance: cannot make a folder in /tmp: {}\n", std::strerror(errno));
+    fmt::print(stderr, "towpath-cni-conformance: cannot make a folder in {}: {}\n", parent, std::strerror(errno));
     return kCannotRun;
   }
   sigset_t watched, before;
