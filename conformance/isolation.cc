@@ -87,7 +87,8 @@ int run_isolated(const std::vector<std::string>& hidden, const std::function<int
   const std::string parent = temporary != nullptr && *temporary != 0 ? temporary : "/tmp";
   std::string scratch = parent + "/cni-conformance.XXXXXX";
   if (::mkdtemp(scratch.data()) == nullptr) {
-    fmt::print(stderr, "towpath-cni-conformance: cannot make a folder in {}: {}\n", parent, std::strerror(errno));
+    fmt::print(stderr, "towpath-cni-conformance: cannot make a folder in {}: {}\n", parent,
+               std::strerror(errno));
     return kCannotRun;
   }
   sigset_t watched, before;
