@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "agent/advertise/claim.h"
 #include "agent/dataplane/netlink_route_kernel.h"
 #include "agent/endpoint/netlink_port_kernel.h"
 #include "towpath/netlink/anti_spoofing.h"
@@ -157,15 +158,19 @@ Status Agent::open_speaker() {
   bfd_ = std::make_unique<bfd::Service>(
       [&loop = loop_](bfd::Service::Task task) { asio::post(loop, std::move(task)); },
       [this](const bfd::SessionChange& change) { path_changed(change); });
+  advertiser_ = std::make_unique<Advertiser>(loop_, static_cast<AdvertiserEvents&>(*this), config_.state_dir);
   answers_ = std::make_unique<Answers>(
-      *speaker_, *bfd_, dataplane_->routes(), [this] { return status(); },
+      *speaker_, *bfd_, dataplane_->routes(), *advertiser_, [this] { return status(); },
       [this](const control::EndpointName& name, Endpoints::Done done) {
         endpoints_->changed({name.container, name.ifname}, std::move(done));
       });
   control_ = std::make_unique<ControlServer>(loop_, *answers_);
   // The socket first: another agent on it must stop us before we speak to anybody.
   TOWPATH_TRY_STATUS(control_->start(config_.control_socket));
-  TOWPATH_TRY_STATUS(speaker_->configure(config_.speaker));
+  bgp::SpeakerConfig speaker = config_.speaker;
+  speaker.originate = own_prefixes(config_.blocks);
+  TOWPATH_TRY_STATUS(speaker_->configure(speaker));
+  advertiser_->configure(config_.advertise, config_.advertise_leases);
   bfd_->configure(config_.bfd);
   return {};
 }
@@ -291,7 +296,9 @@ void Agent::log_refused_routes() {
 
 Status Agent::reload(const AgentConfig& next) {
   TOWPATH_TRY_STATUS(own_blocks(next.blocks));
-  if (auto configured = speaker_->configure(next.speaker); !configured) {
+  bgp::SpeakerConfig speaker = next.speaker;
+  speaker.originate = own_prefixes(next.blocks);
+  if (auto configured = speaker_->configure(speaker); !configured) {
     // The speaker changed nothing; neither may the store.
     if (auto restored = store_.set_owned_blocks(config_.blocks); !restored) {
       log_.error("cannot put the owned blocks back", {{"reason", restored.error().message}});
@@ -302,6 +309,7 @@ Status Agent::reload(const AgentConfig& next) {
   set_own_blocks(config_.blocks, next.blocks);
   log_.configure(next.log);
   config_ = next;
+  advertiser_->configure(config_.advertise, config_.advertise_leases);
   ++reloads_;
   schedule_apply();
   return {};
@@ -310,6 +318,7 @@ Status Agent::reload(const AgentConfig& next) {
 void Agent::stop() {
   if (std::exchange(stopped_, true)) return;
   if (control_) control_->stop();
+  if (advertiser_) advertiser_->stop();
   if (speaker_) speaker_->stop();
   // After the BGP sessions: their peers then see a restart, and no path that is lost.
   if (bfd_) bfd_->configure({});
@@ -327,6 +336,13 @@ std::string Agent::summary() const {
   std::string text = fmt::format("{} of {} peers up, {} routes", up, peers.size(), counters.in_kernel);
   if (counters.pending > 0) text += fmt::format(", {} pending", counters.pending);
   return text;
+}
+
+std::vector<Prefix> Agent::own_prefixes(const std::vector<Prefix>& blocks) const {
+  std::vector<Prefix> all = blocks;
+  const std::vector<Prefix> services = advertiser_->prefixes();
+  all.insert(all.end(), services.begin(), services.end());
+  return all;
 }
 
 void Agent::set_own_blocks(const std::vector<Prefix>& before, const std::vector<Prefix>& now) {
@@ -394,6 +410,34 @@ void Agent::path_changed(const bfd::SessionChange& change) {
   } else if (change.from == bfd::State::kUp) {
     log_.info("the peer has ended the BFD session", {{"peer", peer}});
   }
+}
+
+// What the advertiser reports.
+
+void Agent::advertised_changed() {
+  if (!stopped_) speaker_->originate(own_prefixes(config_.blocks));
+}
+
+Status Agent::may_advertise(const Prefix& prefix) {
+  return check_claim(prefix, config_, *speaker_);
+}
+
+void Agent::lease_ended(const Lease& lease) {
+  log_.warning("a lease ended; its prefix is withdrawn",
+               {{"prefix", lease.prefix.to_string()}, {"owner", lease.owner}});
+}
+
+void Agent::service_health(const Prefix& prefix, std::string_view problem) {
+  if (problem.empty()) {
+    log_.info("a service is healthy; its prefix is announced", {{"prefix", prefix.to_string()}});
+  } else {
+    log_.warning("a service is not healthy; its prefix is not announced",
+                 {{"prefix", prefix.to_string()}, {"reason", problem}});
+  }
+}
+
+void Agent::advertiser_problem(std::string_view what, const Error& error) {
+  log_.warning("service prefixes", {{"cannot", what}, {"reason", error.message}});
 }
 
 // What the speaker reports.

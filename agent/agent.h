@@ -24,7 +24,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "agent/advertise/advertiser.h"
 #include "agent/config/agent_config.h"
 #include "agent/control/answers.h"
 #include "agent/control/control_server.h"
@@ -43,7 +45,7 @@
 
 namespace towpath::agent {
 
-class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
+class Agent final : private bgp::SpeakerObserver, private EndpointObserver, private AdvertiserEvents {
  public:
   static Result<std::unique_ptr<Agent>> start(boost::asio::io_context& loop, const AgentConfig& config,
                                               Log& log, Notifier& notifier);
@@ -84,6 +86,8 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   void on_tick();
   void log_refused_routes();
 
+  // Blocks and service prefixes.
+  std::vector<Prefix> own_prefixes(const std::vector<Prefix>& blocks) const;
   void set_own_blocks(const std::vector<Prefix>& before, const std::vector<Prefix>& now);
   // Once for all changes of this turn of the loop.
   void schedule_apply();
@@ -102,6 +106,12 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   void endpoint_released(const ipam::EndpointRecord& record) override;
   void endpoint_problem(std::string_view what, std::string_view reason) override;
 
+  void advertised_changed() override;
+  Status may_advertise(const Prefix& prefix) override;
+  void lease_ended(const Lease& lease) override;
+  void service_health(const Prefix& prefix, std::string_view problem) override;
+  void advertiser_problem(std::string_view what, const Error& error) override;
+
   boost::asio::io_context& loop_;
   Log& log_;
   Notifier& notifier_;
@@ -117,6 +127,7 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver {
   boost::asio::posix::stream_descriptor sandboxes_readable_;
   std::unique_ptr<bgp::Speaker> speaker_;
   std::unique_ptr<bfd::Service> bfd_;
+  std::unique_ptr<Advertiser> advertiser_;
   std::unique_ptr<Answers> answers_;
   std::unique_ptr<ControlServer> control_;
   boost::asio::steady_timer tick_;

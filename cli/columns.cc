@@ -161,6 +161,17 @@ Columns bfd_columns() {
           {"LAST ERROR", TOWPATH_CELL("last_error"), false, 16, 8}};
 }
 
+Columns advertised_columns() {
+  return {{"PREFIX", TOWPATH_CELL("prefix")},
+          {"ANNOUNCED", TOWPATH_CELL("announced")},
+          {"SOURCE", TOWPATH_CELL("source"), false, 0, 3},
+          {"OWNER", TOWPATH_CELL("owner"), false, 8},
+          {"ENDS IN", [](const json& row) { return duration(row, "ends_in_seconds"); }, true, 0, 6},
+          {"SINCE", [](const json& row) { return duration(row, "since_seconds"); }, true, 0, 4},
+          {"HEALTH", TOWPATH_CELL("health"), false, 0, 5},
+          {"PROBLEM", TOWPATH_CELL("problem"), false, 16, 8}};
+}
+
 Columns endpoint_columns() {
   return {{"CONTAINER", short_id},
           {"IFNAME", TOWPATH_CELL("ifname")},

@@ -67,6 +67,12 @@ std::string format_request(const control::Request& request) {
   if (request.command == control::Command::kPolicyTest) {
     document["arguments"] = policy_test_arguments(request.policy_test);
   }
+  if (request.command == control::Command::kAdvertise || request.command == control::Command::kWithdraw) {
+    json& arguments = document["arguments"];
+    arguments["prefix"] = request.lease.prefix.to_string();
+    if (request.lease.owner) arguments["owner"] = *request.lease.owner;
+    if (request.command == control::Command::kAdvertise) arguments["lease"] = request.lease.seconds;
+  }
   return document.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
 }
 

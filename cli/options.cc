@@ -34,6 +34,13 @@ Says which rules the route meets and what comes of it; changes nothing.
 Examples: towpathctl policy-test import tor-a 0.0.0.0/0 --as-path "65001 65002" --community 65001:7
           towpathctl policy-test export host-b 10.64.1.0/26      a route that this host has)";
 
+constexpr const char* kAdvertiseFooter = R"(
+Only prefixes inside `advertise_leases` of the configuration. Renew it well before it ends, and only while all is well:
+  while curl -fs -m 2 http://192.0.2.80/health; do
+    towpathctl advertise 192.0.2.80/32 --owner web --lease 10
+    sleep 3
+  done)";
+
 std::string table_words() {
   std::string out;
   for (const auto& [word, table] : control::kRouteTables)
@@ -169,6 +176,31 @@ PolicyTestCommand add_policy_test(CLI::App& app, control::PolicyTest& test) {
   return {command, out};
 }
 
+struct LeaseCommands {
+  const CLI::App* advertise = nullptr;
+  const CLI::App* withdraw = nullptr;
+  const CLI::App* advertised = nullptr;
+};
+
+LeaseCommands add_lease_commands(CLI::App& app, control::LeaseRequest& lease) {
+  CLI::App* advertise =
+      app.add_subcommand("advertise", "announces a prefix for a program, until its lease ends");
+  CLI::App* withdraw = app.add_subcommand("withdraw", "ends a lease at once");
+  for (CLI::App* command : {advertise, withdraw}) {
+    add_parsed(
+        command, "PREFIX", lease.prefix, [](const std::string& w) { return Prefix::parse(w); },
+        "a service address as /32 or /128, or a range of them")
+        ->required();
+  }
+  advertise->add_option("--owner", lease.owner, "who asks: the same name renews the lease")->required();
+  advertise->add_option("--lease", lease.seconds, "seconds that it lasts unless it is renewed, 1 to 3600")
+      ->required();
+  withdraw->add_option("--owner", lease.owner, "only if it is this one's");
+  advertise->footer(kAdvertiseFooter);
+  return {advertise, withdraw,
+          app.add_subcommand("advertised", "prefixes that this host announces beside its blocks")};
+}
+
 }  // namespace
 
 std::variant<Options, int> parse_options(int argc, const char* const* argv) {
@@ -202,6 +234,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   const CLI::App* peers = app.add_subcommand("peers", "BGP sessions");
   const CLI::App* bfd = app.add_subcommand("bfd", "BFD sessions, which watch the paths to the peers");
   const PolicyTestCommand policy_test = add_policy_test(app, options.policy_test);
+  const LeaseCommands leases = add_lease_commands(app, options.lease);
   const CLI::App* status = app.add_subcommand("status", "is the agent well, and the kernel as it should be?");
   const CLI::App* version = app.add_subcommand("version", "version of this program and of the agent");
   const CLI::App* endpoints = app.add_subcommand("endpoints", "containers that are attached on this host");
@@ -243,6 +276,9 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
                                                         {peers, Action::kPeers},
                                                         {bfd, Action::kBfd},
                                                         {policy_test.app, Action::kPolicyTest},
+                                                        {leases.advertise, Action::kAdvertise},
+                                                        {leases.withdraw, Action::kWithdraw},
+                                                        {leases.advertised, Action::kAdvertised},
                                                         {status, Action::kStatus},
                                                         {version, Action::kVersion},
                                                         {endpoints, Action::kEndpoints},

@@ -17,6 +17,9 @@ enum class Action {
   kPeers,
   kBfd,
   kPolicyTest,
+  kAdvertise,
+  kWithdraw,
+  kAdvertised,
   kStatus,
   kVersion,
   kEndpoints,
@@ -57,6 +60,7 @@ struct Options {
   Format format = Format::kTable;
   control::RouteQuery routes{};       // of kRoutes
   control::PolicyTest policy_test{};  // of kPolicyTest
+  control::LeaseRequest lease{};      // of kAdvertise, kWithdraw
   IpamView ipam{};                    // of kIpamShow
   IpamRelease release{};              // of kIpamRelease
   bool apply = false;                 // of kIpamRepair

@@ -45,6 +45,10 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
                                                             : "No such routes.");
     case Action::kPeers: return table(peer_columns(), "No peers are configured.");
     case Action::kBfd: return table(bfd_columns(), "No peer is watched by BFD.");
+    case Action::kAdvertise: return table(advertised_columns(), "");
+    case Action::kWithdraw: return table(advertised_columns(), "Withdrawn.");
+    case Action::kAdvertised:
+      return table(advertised_columns(), "This host announces nothing beside its blocks.");
     case Action::kVersion: return table(version_columns(), "");
     case Action::kEndpoints: return table(endpoint_columns(), "No containers are attached on this host.");
     case Action::kIpamShow:
@@ -83,6 +87,13 @@ Result<bool> print_rows(const Options& options, Output& output) {
       return well(ask_agent(options, {control::Command::kRoutes, options.routes}, output));
     case Action::kPeers: return well(ask_agent(options, {control::Command::kPeers, {}}, output));
     case Action::kBfd: return well(ask_agent(options, {control::Command::kBfd, {}}, output));
+    case Action::kAdvertise:
+      return well(
+          ask_agent(options, {.command = control::Command::kAdvertise, .lease = options.lease}, output));
+    case Action::kWithdraw:
+      return well(
+          ask_agent(options, {.command = control::Command::kWithdraw, .lease = options.lease}, output));
+    case Action::kAdvertised: return well(ask_agent(options, {control::Command::kAdvertised, {}}, output));
     case Action::kPolicyTest: {
       const control::Request request{.command = control::Command::kPolicyTest,
                                      .policy_test = options.policy_test};

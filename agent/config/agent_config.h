@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/advertise/service_prefix.h"
 #include "towpath/base/prefix.h"
 #include "towpath/bfd/session_config.h"
 #include "towpath/bgp/config.h"
@@ -38,7 +39,9 @@ struct AgentConfig {
   bgp::SpeakerConfig speaker;  // import rules of every peer resolved; originates the blocks
   std::vector<Prefix> pools;
   std::vector<Prefix> blocks;
-  std::vector<bfd::SessionConfig> bfd;  // one for each peer that asks for it
+  std::vector<ServicePrefix> advertise;
+  std::vector<Prefix> advertise_leases;  // what programs of this host may announce by a lease
+  std::vector<bfd::SessionConfig> bfd;   // one for each peer that asks for it
   KernelConfig kernel;
   std::string state_dir = "/run/towpath";
   std::string control_socket = "/run/towpath/towpathd.sock";

@@ -9,6 +9,7 @@
 #include <array>
 #include <utility>
 
+#include "agent/config/read_advertise.h"
 #include "agent/config/read_keys.h"
 #include "agent/config/read_peers.h"
 #include "agent/config/read_rules.h"
@@ -28,18 +29,6 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevels{{{"deb
                                                                            {"error", LogLevel::kError}}};
 constexpr std::array<std::pair<std::string_view, LogFormat>, 2> kLogFormats{
     {{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
-Result<Prefix> parse_pool(std::string_view text) {
-  TOWPATH_TRY(const Prefix prefix, Prefix::parse(text));
-  for (const IpAddress& address : {prefix.first(), prefix.last()}) {
-    if (address.is_unspecified() || address.is_loopback() || address.is_multicast() ||
-        address.is_link_local()) {
-      return fail(ErrorKind::kInvalid,
-                  fmt::format("covers {}, which no container can have", address.to_string()));
-    }
-  }
-  return prefix;
-}
-
 // A list of prefixes of which none covers another.
 std::vector<Prefix> read_prefixes(const std::vector<Value>& items,
                                   Result<Prefix> (*parse)(std::string_view)) {
@@ -60,7 +49,7 @@ std::vector<Prefix> read_prefixes(const std::vector<Value>& items,
 }
 
 std::vector<Prefix> read_blocks(const std::vector<Value>& items, const std::vector<Prefix>& pools) {
-  auto blocks = read_prefixes(items, parse_pool);
+  auto blocks = read_prefixes(items, parse_unicast);
   for (const Value& item : items) {
     const auto block =
         item.node().IsScalar() ? Prefix::parse(item.node().Scalar()) : fail(ErrorKind::kInvalid, "");
@@ -125,7 +114,7 @@ AgentConfig read_config(const Value& root) {
     if (cluster_id->read(id, RouterId::parse)) config.speaker.cluster_id = id;
   }
   config.speaker.listen = read_listen(section.items("listen"));
-  config.pools = read_prefixes(section.items("pools"), parse_pool);
+  config.pools = read_prefixes(section.items("pools"), parse_unicast);
   config.blocks = read_blocks(section.items("blocks"), config.pools);
   config.speaker.originate = config.blocks;
 
@@ -135,6 +124,8 @@ AgentConfig read_config(const Value& root) {
   Peers read = read_peers(section.items("peers"), config, rules);
   config.speaker.peers = std::move(read.peers);
   config.bfd = std::move(read.bfd);
+  config.advertise = read_advertise(section.items("advertise"), config);
+  config.advertise_leases = read_prefixes(section.items("advertise_leases"), parse_unicast);
   if (const auto kernel = section.get("kernel")) read_kernel(*kernel, config.kernel);
   if (const auto multipath = section.get("multipath")) read_multipath(*multipath, config.speaker.multipath);
   section.read("restart_deferral", config.speaker.restart_deferral, seconds_between(0, 3600));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/control/advertised_rows.h"
 #include "agent/control/bfd_rows.h"
 #include "agent/control/kernel_rows.h"
 #include "agent/control/peer_rows.h"
@@ -114,6 +115,9 @@ std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open(const co
     case Command::kRoutes: return open_routes(request.routes);
     case Command::kEndpointChanged:
       return std::make_unique<EndpointOutcome>(endpoint_changed_, request.endpoint);
+    case Command::kAdvertise: return renew_lease(advertiser_, request.lease);
+    case Command::kWithdraw: return withdraw_lease(advertiser_, request.lease);
+    case Command::kAdvertised: return std::make_unique<AdvertisedRows>(advertiser_.rows());
     case Command::kPolicyTest: return open_policy_trial(speaker_, request.policy_test);
   }
   return std::unexpected(ControlFailure{control::Code::kUnknownCommand, "no such command"});

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/advertise/advertiser.h"
 #include "agent/control/row_source.h"
 #include "agent/dataplane/route_kernel.h"
 #include "agent/dataplane/route_syncer.h"
@@ -39,10 +40,11 @@ class Answers final : public ControlBackend {
  public:
   // All outlive this.
   Answers(const bgp::Speaker& speaker, const bfd::Service& bfd, const RouteSyncer& routes,
-          std::function<AgentStatus()> status, EndpointChanged endpoint_changed)
+          Advertiser& advertiser, std::function<AgentStatus()> status, EndpointChanged endpoint_changed)
       : speaker_(speaker),
         bfd_(bfd),
         routes_(routes),
+        advertiser_(advertiser),
         status_(std::move(status)),
         endpoint_changed_(std::move(endpoint_changed)) {}
 
@@ -55,6 +57,7 @@ class Answers final : public ControlBackend {
   const bgp::Speaker& speaker_;
   const bfd::Service& bfd_;
   const RouteSyncer& routes_;
+  Advertiser& advertiser_;
   std::function<AgentStatus()> status_;
   EndpointChanged endpoint_changed_;
 };

@@ -126,12 +126,15 @@ class Arguments {
     if (!object_.contains(key)) fail_with(fmt::format("{}: is missing", key));
     read(key, target, parse);
   }
-  void read_number(std::string_view key, std::optional<std::uint32_t>& target, std::uint32_t low = 0) {
+  void read_required_number(std::string_view key, std::optional<std::uint32_t>& target) {
+    if (!object_.contains(key)) fail_with(fmt::format("{}: is missing", key));
+    read_number(key, target);
+  }
+  void read_number(std::string_view key, std::optional<std::uint32_t>& target) {
     const json* value = take(key);
     if (value == nullptr) return;
-    const bool fits = value->is_number_unsigned() && value->get<std::uint64_t>() <= UINT32_MAX;
-    if (!fits || value->get<std::uint64_t>() < low) {
-      return complain(key, *value, fmt::format("must be a number from {} to {}", low, UINT32_MAX));
+    if (!value->is_number_unsigned() || value->get<std::uint64_t>() > UINT32_MAX) {
+      return complain(key, *value, fmt::format("must be a number from 0 to {}", UINT32_MAX));
     }
     target = value->get<std::uint32_t>();
   }
@@ -212,6 +215,23 @@ std::expected<control::PolicyTest, ControlFailure> parse_policy_test(const json&
   return test;
 }
 
+std::expected<control::LeaseRequest, ControlFailure> parse_lease(const json& object, Command command) {
+  control::LeaseRequest lease;
+  Arguments arguments(object, word_for(control::kCommands, command));
+  arguments.read_required("prefix", lease.prefix,
+                          [](const std::string& text) { return Prefix::parse(text); });
+  if (command == Command::kAdvertise) {
+    std::optional<std::uint32_t> seconds;
+    arguments.read_required("owner", lease.owner, any_text);
+    arguments.read_required_number("lease", seconds);
+    lease.seconds = seconds.value_or(0);
+  } else {
+    arguments.read("owner", lease.owner, any_text);
+  }
+  if (auto failure = arguments.failure()) return std::unexpected(*std::move(failure));
+  return lease;
+}
+
 }  // namespace
 
 std::expected<Request, ControlFailure> parse_request(std::string_view line) {
@@ -245,6 +265,10 @@ std::expected<Request, ControlFailure> parse_request(std::string_view line) {
     auto test = parse_policy_test(arguments);
     if (!test) return std::unexpected(std::move(test.error()));
     request.policy_test = *std::move(test);
+  } else if (*known == Command::kAdvertise || *known == Command::kWithdraw) {
+    auto lease = parse_lease(arguments, *known);
+    if (!lease) return std::unexpected(std::move(lease.error()));
+    request.lease = *std::move(lease);
   } else if (!arguments.empty()) {
     return refuse(Code::kBadArgument,
                   fmt::format("{}: unknown argument; {} takes none", arguments.begin().key(), name));

@@ -74,6 +74,7 @@ class Speaker::Impl {
   ~Impl() { end({}); }
 
   Status configure(const SpeakerConfig& config);
+  void set_originated(const std::vector<Prefix>& prefixes);
   void end(const std::optional<NotificationMessage>& notification);
 
   bool in_sync() const { return in_sync_; }
@@ -142,6 +143,12 @@ Status Speaker::Impl::configure(const SpeakerConfig& config) {
   if (!in_sync_) arm_deferral(config.restart_deferral);
   schedule();
   return {};
+}
+
+void Speaker::Impl::set_originated(const std::vector<Prefix>& prefixes) {
+  originate(prefixes);
+  config_.originate = prefixes;
+  schedule();
 }
 
 Status Speaker::Impl::listen(const std::vector<ListenAddress>& wanted) {
@@ -358,6 +365,9 @@ Speaker::~Speaker() = default;
 
 Status Speaker::configure(const SpeakerConfig& config) {
   return impl_->configure(config);
+}
+void Speaker::originate(const std::vector<Prefix>& prefixes) {
+  impl_->set_originated(prefixes);
 }
 void Speaker::stop() {
   impl_->end({});

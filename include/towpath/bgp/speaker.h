@@ -115,6 +115,9 @@ class Speaker {
   // fails the error names the address, and the old configuration stays in force.
   Status configure(const SpeakerConfig& config);
 
+  // Own prefixes from now on, in place of SpeakerConfig::originate, until the next configure().
+  void originate(const std::vector<Prefix>& prefixes);
+
   // For a restart or an upgrade: closes all connections without a NOTIFICATION, so that peers with graceful
   // restart keep our routes (RFC 4724 section 4.1). Nothing is reported any more.
   void stop();

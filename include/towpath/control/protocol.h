@@ -30,9 +30,9 @@ enum class Code : std::uint16_t {
   kRow = 100,
   kEnd = 200,
   kMalformed = 400,       // no JSON object, or keys that do not belong there
-  kNotFound = 404,        // names a peer that is not configured
+  kNotFound = 404,        // names a peer that is not configured, a lease that nobody has
   kUnknownCommand = 405,  // no such command, in this version at least
-  kConflict = 409,        // somebody else has it: a port of the host
+  kConflict = 409,        // somebody else has it: a port of the host, a prefix; or there are too many
   kTooLong = 413,         // the request line is over kLongestRequest; the connection ends
   kBadArgument = 422,     // the command does not take this argument, or not this value
   kWrongVersion = 426,    // the agent speaks another protocol version
@@ -40,15 +40,29 @@ enum class Code : std::uint16_t {
   kBusy = 503,            // too many clients; the connection ends
 };
 
-enum class Command : std::uint8_t { kVersion, kStatus, kPeers, kBfd, kRoutes, kEndpointChanged, kPolicyTest };
-inline constexpr std::array<std::pair<std::string_view, Command>, 7> kCommands{
+enum class Command : std::uint8_t {
+  kVersion,
+  kStatus,
+  kPeers,
+  kBfd,
+  kRoutes,
+  kEndpointChanged,
+  kPolicyTest,
+  kAdvertise,
+  kWithdraw,
+  kAdvertised
+};
+inline constexpr std::array<std::pair<std::string_view, Command>, 10> kCommands{
     {{"version", Command::kVersion},
      {"status", Command::kStatus},
      {"peers", Command::kPeers},
      {"bfd", Command::kBfd},
      {"routes", Command::kRoutes},
      {"endpoint-changed", Command::kEndpointChanged},
-     {"policy-test", Command::kPolicyTest}}};
+     {"policy-test", Command::kPolicyTest},
+     {"advertise", Command::kAdvertise},
+     {"withdraw", Command::kWithdraw},
+     {"advertised", Command::kAdvertised}}};
 
 enum class RouteTable : std::uint8_t { kLocRib, kAdjRibIn, kAdjRibOut, kKernel, kDiff };
 inline constexpr std::array<std::pair<std::string_view, RouteTable>, 5> kRouteTables{
@@ -96,11 +110,20 @@ struct PolicyTest {
   friend bool operator==(const PolicyTest&, const PolicyTest&) = default;
 };
 
+// A prefix that a program of this host announces through the agent.
+struct LeaseRequest {
+  Prefix prefix{};
+  std::optional<std::string> owner{};  // whose lease it is; kWithdraw without one: whoever has it
+  std::uint32_t seconds = 0;           // of kAdvertise
+  friend bool operator==(const LeaseRequest&, const LeaseRequest&) = default;
+};
+
 struct Request {
   Command command = Command::kVersion;
   RouteQuery routes{};       // of kRoutes
   EndpointName endpoint{};   // of kEndpointChanged
   PolicyTest policy_test{};  // of kPolicyTest
+  LeaseRequest lease{};      // of kAdvertise, kWithdraw
   friend bool operator==(const Request&, const Request&) = default;
 };
 

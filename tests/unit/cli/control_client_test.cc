@@ -100,6 +100,19 @@ TEST(ControlClient, StopsWhenTheReaderHasSeenEnough) {
   EXPECT_EQ(seen, 3);
 }
 
+TEST(FormatRequest, Leases) {
+  control::Request request{.command = control::Command::kAdvertise};
+  request.lease = {*Prefix::parse("192.0.2.80/32"), "web", 10};
+  EXPECT_EQ(format_request(request),
+            R"({"arguments":{"lease":10,"owner":"web","prefix":"192.0.2.80/32"},"command":"advertise","v":1})"
+            "\n");
+  request = {.command = control::Command::kWithdraw};
+  request.lease.prefix = *Prefix::parse("2001:db8::80/128");
+  EXPECT_EQ(format_request(request),
+            R"({"arguments":{"prefix":"2001:db8::80/128"},"command":"withdraw","v":1})"
+            "\n");
+}
+
 TEST(FormatRequest, ARouteToTry) {
   control::Request request{.command = control::Command::kPolicyTest};
   request.policy_test = {

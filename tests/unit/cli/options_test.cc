@@ -65,6 +65,20 @@ TEST(Options, EveryCommandIsKnown) {
   EXPECT_TRUE(std::get<Options>(parse({"ipam", "--allocations"})).ipam.allocations);
 }
 
+TEST(Options, Leases) {
+  const auto renewed = parse({"advertise", "192.0.2.80/32", "--owner", "web", "--lease", "10"});
+  ASSERT_TRUE(std::holds_alternative<Options>(renewed));
+  EXPECT_EQ(std::get<Options>(renewed).action, Action::kAdvertise);
+  EXPECT_EQ(std::get<Options>(renewed).lease,
+            (control::LeaseRequest{*Prefix::parse("192.0.2.80/32"), "web", 10}));
+  const auto ended = parse({"withdraw", "2001:db8::80/128", "-o", "json"});
+  ASSERT_TRUE(std::holds_alternative<Options>(ended));
+  EXPECT_EQ(std::get<Options>(ended).action, Action::kWithdraw);
+  EXPECT_EQ(std::get<Options>(ended).lease,
+            (control::LeaseRequest{*Prefix::parse("2001:db8::80/128"), {}, 0}));
+  EXPECT_EQ(std::get<Options>(parse({"advertised"})).action, Action::kAdvertised);
+}
+
 TEST(Options, ARouteToTry) {
   const auto import = parse({"policy-test", "import",       "tor-a",      "10.0.0.0/8",  "--as-path",
                              "65001 65002", "--community",  "65001:7",    "--community", "rt:1:2",
@@ -104,6 +118,11 @@ TEST(Options, WrongCommandLinesEndWithTheirOwnCodeAndOneReason) {
       {{"routes", "fib"},
        "'fib' is no table (loc-rib, adj-rib-in, adj-rib-out, kernel, diff), no prefix and no address"},
       {{"routes", "10.0.0.1/8"}, "'10.0.0.1/8' has bits set beyond its length; the network is 10.0.0.0/8"},
+      {{"advertise", "192.0.2.80/32", "--lease", "10"}, "--owner"},
+      {{"advertise", "192.0.2.80/32", "--owner", "web"}, "--lease"},
+      {{"advertise", "192.0.2.80/24", "--owner", "web", "--lease", "10"}, "the network is 192.0.2.0/24"},
+      {{"advertise", "192.0.2.80/32", "--owner", "web", "--lease", "soon"}, "soon"},
+      {{"withdraw"}, "PREFIX"},
       {{"policy-test"}, "subcommand"},
       {{"policy-test", "import", "b"}, "PREFIX"},
       {{"policy-test", "import", "b", "10.0.0.1/8"}, "the network is 10.0.0.0/8"},

@@ -72,10 +72,11 @@ peers: [{name: host-b, address: 192.0.2.2, as: 64512}]
 TEST(ParseConfig, ExampleShowsEveryKey) {
   // A key that is like no other makes the parser name all that it knows at that place.
   const std::string zzz = "zzzzzzzz: 1";
-  const auto errors = errors_of(minimal(
-      zzz + "\nlisten: [{" + zzz + "}]\nimport: [{" + zzz + "}]\nkernel: {" + zzz +
-      "}\npolicies: {p: [{match: {" + zzz + ", as_path: {" + zzz + "}}, then: {" + zzz + "}}]}\nlog: {" +
-      zzz + "}\npeers: [{" + zzz + ", next_hop: {" + zzz + "}, local_as: {" + zzz + "}}]\n"));
+  const auto errors =
+      errors_of(minimal(zzz + "\nlisten: [{" + zzz + "}]\nimport: [{" + zzz + "}]\nkernel: {" + zzz +
+                        "}\npolicies: {p: [{match: {" + zzz + ", as_path: {" + zzz + "}}, then: {" + zzz +
+                        "}}]}\nlog: {" + zzz + "}\npeers: [{" + zzz + ", next_hop: {" + zzz +
+                        "}, local_as: {" + zzz + "}}]\nadvertise: [{" + zzz + ", health: {" + zzz + "}}]\n"));
   const std::string example = slurp(TOWPATH_EXAMPLE_CONFIG);
   const std::string known_here = "known here: ";
   int sections = 0;
@@ -88,7 +89,7 @@ TEST(ParseConfig, ExampleShowsEveryKey) {
       EXPECT_THAT(example, testing::ContainsRegex("(^|\n)[ #-]*" + key + ":"));
     }
   }
-  EXPECT_EQ(sections, 11) << testing::PrintToString(errors);
+  EXPECT_EQ(sections, 13) << testing::PrintToString(errors);
 }
 
 // The line of the example without its "# ", if a key follows.
@@ -114,6 +115,8 @@ TEST(ParseConfig, ExampleIsValidWithItsCommentedKeysInForce) {
     // Keys that the example shows empty first.
     if (line == "import: []") line = "import:";
     if (line == "policies: {}") line = "policies:";
+    if (line == "advertise: []") line = "advertise:";
+    if (line == "advertise_leases: []") line = "advertise_leases:";
     text += uncommented(line) + "\n";
   }
   const AgentConfig config = parsed(text);
@@ -258,9 +261,8 @@ const std::vector<Refused>& refused() {
       {"near miss", minimal("rooter_id: 1\n"), "t.yaml:4: rooter_id: unknown key; did you mean 'router_id'?"},
       {"far miss", minimal("colour: red\n"),
        "t.yaml:4: colour: unknown key; known here: node, router_id, as, cluster_id, listen, pools, blocks, "
-       "policies, "
-       "import, peers, "
-       "kernel, multipath, restart_deferral, state_dir, control_socket, log"},
+       "policies, import, peers, advertise, advertise_leases, kernel, multipath, "
+       "restart_deferral, state_dir, control_socket, log"},
       {"unknown in a peer", peer("hold-time: 9"),
        "t.yaml:5: peers[0].hold-time: unknown key; did you mean 'hold_time'?"},
       {"key twice", minimal("as: 2\n"), "t.yaml:4: as: given twice, first on line 3"},

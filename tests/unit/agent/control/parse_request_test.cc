@@ -11,10 +11,11 @@ using control::RouteTable;
 
 TEST(ParseRequest, TakesEveryCommand) {
   for (const auto& [word, command] : control::kCommands) {
-    const std::string arguments = command == Command::kEndpointChanged ? R"({"container":"c","ifname":"e"})"
-                                  : command == Command::kPolicyTest
-                                      ? R"({"direction":"import","peer":"b","prefix":"::/0"})"
-                                      : "{}";
+    std::string arguments = "{}";
+    if (command == Command::kEndpointChanged) arguments = R"({"container":"c","ifname":"e"})";
+    if (command == Command::kPolicyTest) arguments = R"({"direction":"import","peer":"b","prefix":"::/0"})";
+    if (command == Command::kAdvertise) arguments = R"({"prefix":"::1/128","owner":"web","lease":10})";
+    if (command == Command::kWithdraw) arguments = R"({"prefix":"::1/128"})";
     const auto request =
         parse_request(R"({"v":1,"command":")" + std::string(word) + R"(","arguments":)" + arguments + "}");
     ASSERT_TRUE(request.has_value()) << word;
@@ -43,6 +44,32 @@ TEST(ParseRequest, TakesTheNamesOfAnEndpoint) {
       R"({"v":1,"command":"endpoint-changed","arguments":{"container":"8e1f","ifname":"eth0"}})");
   ASSERT_TRUE(request.has_value()) << request.error().message;
   EXPECT_EQ(request->endpoint, (control::EndpointName{"8e1f", "eth0"}));
+}
+
+TEST(ParseRequest, TakesALease) {
+  const auto renewed = parse_request(
+      R"({"v":1,"command":"advertise","arguments":{"prefix":"192.0.2.80/32","owner":"web","lease":10}})");
+  ASSERT_TRUE(renewed.has_value()) << renewed.error().message;
+  EXPECT_EQ(renewed->lease, (control::LeaseRequest{*Prefix::parse("192.0.2.80/32"), "web", 10}));
+  const auto ended = parse_request(
+      R"({"v":1,"command":"withdraw","arguments":{"prefix":"2001:db8::80/128","owner":"web"}})");
+  ASSERT_TRUE(ended.has_value()) << ended.error().message;
+  EXPECT_EQ(ended->lease, (control::LeaseRequest{*Prefix::parse("2001:db8::80/128"), "web", 0}));
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"("advertise","arguments":{"owner":"web","lease":10})", "prefix: is missing"},
+      {R"("advertise","arguments":{"prefix":"::1/128","lease":10})", "owner: is missing"},
+      {R"("advertise","arguments":{"prefix":"::1/128","owner":"web"})", "lease: is missing"},
+      {R"("advertise","arguments":{"prefix":"::1/128","owner":"web","lease":"10"})",
+       "lease: value '10': must be a number from 0 to 4294967295"},
+      {R"("withdraw","arguments":{"prefix":"::1/128","lease":10})",
+       "lease: unknown argument; withdraw takes prefix, owner"},
+      {R"("advertised","arguments":{"owner":"web"})", "owner: unknown argument; advertised takes none"}};
+  for (const auto& [rest, message] : wrong) {
+    const auto request = parse_request(std::string(R"({"v":1,"command":)") + rest + "}");
+    ASSERT_FALSE(request.has_value()) << rest;
+    EXPECT_EQ(request.error().code, Code::kBadArgument);
+    EXPECT_EQ(request.error().message, message);
+  }
 }
 
 TEST(ParseRequest, TakesARouteToTry) {
@@ -112,7 +139,7 @@ TEST(ParseRequest, RefusesWithCodeAndReason) {
        "args: unknown key; known are v, command, arguments"},
       {R"({"v":1,"command":"reboot"})", Code::kUnknownCommand,
        "command: value 'reboot': must be one of version, status, peers, bfd, routes, endpoint-changed, "
-       "policy-test"},
+       "policy-test, advertise, withdraw, advertised"},
       {R"({"v":1,"command":"peers","arguments":[]})", Code::kMalformed, "arguments: must be an object"},
       {R"({"v":1,"command":"peers","arguments":{"x":1}})", Code::kBadArgument,
        "x: unknown argument; peers takes none"},

@@ -1,0 +1,29 @@
+// The leases on disk, so that a restart of the agent withdraws nothing that somebody still has a lease of.
+//
+// A text file in the state directory, replaced as a whole. It holds monotonic times, which count from the
+// boot of the host, and the id of that boot: what an earlier boot left is not read.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/advertise/lease_table.h"
+#include "towpath/base/error.h"
+
+namespace towpath::agent {
+
+class LeaseFile {
+ public:
+  // `boot_id`: of this boot.
+  LeaseFile(std::string path, std::string boot_id) : path_(std::move(path)), boot_id_(std::move(boot_id)) {}
+
+  Status store(const std::vector<Lease>& leases) const;
+  // No file, and a file of another boot, are no leases. kCorrupt: it is no such file.
+  Result<std::vector<Lease>> load() const;
+
+ private:
+  std::string path_;
+  std::string boot_id_;
+};
+
+}  // namespace towpath::agent
