@@ -159,8 +159,10 @@ Status Agent::open_speaker() {
       [&loop = loop_](bfd::Service::Task task) { asio::post(loop, std::move(task)); },
       [this](const bfd::SessionChange& change) { path_changed(change); });
   advertiser_ = std::make_unique<Advertiser>(loop_, static_cast<AdvertiserEvents&>(*this), config_.state_dir);
+  drainer_ = std::make_unique<Drainer>(loop_, static_cast<DrainEvents&>(*this), config_.state_dir);
+  if (drainer_->phase() != bgp::Drain::kNone) drain_changed();
   answers_ = std::make_unique<Answers>(
-      *speaker_, *bfd_, dataplane_->routes(), *advertiser_, [this] { return status(); },
+      *speaker_, *bfd_, dataplane_->routes(), *advertiser_, *drainer_, [this] { return status(); },
       [this](const control::EndpointName& name, Endpoints::Done done) {
         endpoints_->changed({name.container, name.ifname}, std::move(done));
       });
@@ -319,6 +321,7 @@ void Agent::stop() {
   if (std::exchange(stopped_, true)) return;
   if (control_) control_->stop();
   if (advertiser_) advertiser_->stop();
+  if (drainer_) drainer_->stop();
   if (speaker_) speaker_->stop();
   // After the BGP sessions: their peers then see a restart, and no path that is lost.
   if (bfd_) bfd_->configure({});
@@ -438,6 +441,29 @@ void Agent::service_health(const Prefix& prefix, std::string_view problem) {
 
 void Agent::advertiser_problem(std::string_view what, const Error& error) {
   log_.warning("service prefixes", {{"cannot", what}, {"reason", error.message}});
+}
+
+// What the drainer reports.
+
+void Agent::drain_changed() {
+  if (stopped_) return;
+  speaker_->set_drain(drainer_->phase(), drainer_->reason());
+  switch (drainer_->phase()) {
+    case bgp::Drain::kNone: log_.info("this host is in service again"); break;
+    case bgp::Drain::kAnnounced:
+      log_.warning("this host is being drained; peers are asked to use other paths",
+                   {{"wait", drainer_->left().count()}, {"reason", drainer_->reason()}});
+      break;
+    case bgp::Drain::kWithdrawn: log_.warning("all routes are withdrawn"); break;
+    case bgp::Drain::kClosed:
+      log_.warning("this host is drained; there are no sessions until 'towpathctl undrain', or a boot",
+                   {{"reason", drainer_->reason()}});
+      break;
+  }
+}
+
+void Agent::drain_problem(std::string_view what, const Error& error) {
+  log_.warning("drain", {{"cannot", what}, {"reason", error.message}});
 }
 
 // What the speaker reports.

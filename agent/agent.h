@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "agent/advertise/advertiser.h"
+#include "agent/advertise/drainer.h"
 #include "agent/config/agent_config.h"
 #include "agent/control/answers.h"
 #include "agent/control/control_server.h"
@@ -45,7 +46,10 @@
 
 namespace towpath::agent {
 
-class Agent final : private bgp::SpeakerObserver, private EndpointObserver, private AdvertiserEvents {
+class Agent final : private bgp::SpeakerObserver,
+                    private EndpointObserver,
+                    private AdvertiserEvents,
+                    private DrainEvents {
  public:
   static Result<std::unique_ptr<Agent>> start(boost::asio::io_context& loop, const AgentConfig& config,
                                               Log& log, Notifier& notifier);
@@ -112,6 +116,10 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver, priv
   void service_health(const Prefix& prefix, std::string_view problem) override;
   void advertiser_problem(std::string_view what, const Error& error) override;
 
+  void drain_changed() override;
+  bool all_told() override { return speaker_->all_told(); }
+  void drain_problem(std::string_view what, const Error& error) override;
+
   boost::asio::io_context& loop_;
   Log& log_;
   Notifier& notifier_;
@@ -128,6 +136,7 @@ class Agent final : private bgp::SpeakerObserver, private EndpointObserver, priv
   std::unique_ptr<bgp::Speaker> speaker_;
   std::unique_ptr<bfd::Service> bfd_;
   std::unique_ptr<Advertiser> advertiser_;
+  std::unique_ptr<Drainer> drainer_;
   std::unique_ptr<Answers> answers_;
   std::unique_ptr<ControlServer> control_;
   boost::asio::steady_timer tick_;

@@ -73,6 +73,10 @@ std::string format_request(const control::Request& request) {
     if (request.lease.owner) arguments["owner"] = *request.lease.owner;
     if (request.command == control::Command::kAdvertise) arguments["lease"] = request.lease.seconds;
   }
+  if (request.command == control::Command::kDrain) {
+    document["arguments"] = {{"wait", request.drain.wait}};
+    if (!request.drain.reason.empty()) document["arguments"]["reason"] = request.drain.reason;
+  }
   return document.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
 }
 

@@ -201,6 +201,17 @@ LeaseCommands add_lease_commands(CLI::App& app, control::LeaseRequest& lease) {
           app.add_subcommand("advertised", "prefixes that this host announces beside its blocks")};
 }
 
+const CLI::App* add_drain(CLI::App& app, control::DrainRequest& drain) {
+  CLI::App* command =
+      app.add_subcommand("drain", "takes this host out of service; returns when that is done");
+  command
+      ->add_option("--wait", drain.wait,
+                   "seconds for the peers to find other paths, before routes are withdrawn")
+      ->capture_default_str();
+  command->add_option("--reason", drain.reason, "what the peers are told (RFC 9003)");
+  return command;
+}
+
 }  // namespace
 
 std::variant<Options, int> parse_options(int argc, const char* const* argv) {
@@ -235,6 +246,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   const CLI::App* bfd = app.add_subcommand("bfd", "BFD sessions, which watch the paths to the peers");
   const PolicyTestCommand policy_test = add_policy_test(app, options.policy_test);
   const LeaseCommands leases = add_lease_commands(app, options.lease);
+  const CLI::App* drain = add_drain(app, options.drain);
+  const CLI::App* undrain = app.add_subcommand("undrain", "puts this host back into service");
   const CLI::App* status = app.add_subcommand("status", "is the agent well, and the kernel as it should be?");
   const CLI::App* version = app.add_subcommand("version", "version of this program and of the agent");
   const CLI::App* endpoints = app.add_subcommand("endpoints", "containers that are attached on this host");
@@ -279,6 +292,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
                                                         {leases.advertise, Action::kAdvertise},
                                                         {leases.withdraw, Action::kWithdraw},
                                                         {leases.advertised, Action::kAdvertised},
+                                                        {drain, Action::kDrain},
+                                                        {undrain, Action::kUndrain},
                                                         {status, Action::kStatus},
                                                         {version, Action::kVersion},
                                                         {endpoints, Action::kEndpoints},

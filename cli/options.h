@@ -20,6 +20,8 @@ enum class Action {
   kAdvertise,
   kWithdraw,
   kAdvertised,
+  kDrain,
+  kUndrain,
   kStatus,
   kVersion,
   kEndpoints,
@@ -61,6 +63,7 @@ struct Options {
   control::RouteQuery routes{};       // of kRoutes
   control::PolicyTest policy_test{};  // of kPolicyTest
   control::LeaseRequest lease{};      // of kAdvertise, kWithdraw
+  control::DrainRequest drain{};      // of kDrain
   IpamView ipam{};                    // of kIpamShow
   IpamRelease release{};              // of kIpamRelease
   bool apply = false;                 // of kIpamRepair

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "cli/columns.h"
@@ -60,6 +63,8 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
     case Action::kPolicyTest: return std::make_unique<ListOutput>(out, policy_test_text);
     case Action::kIpamRepair: return table(repair_columns(), "All is as it should be.");
     case Action::kIpamImport: return table(imported_columns(), "host-local has given no address there.");
+    case Action::kDrain:
+    case Action::kUndrain:
     case Action::kStatus: break;
   }
   return std::make_unique<ListOutput>(out, status_text);
@@ -68,6 +73,31 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
 Status ask_agent(const Options& options, const control::Request& request, Output& output) {
   TOWPATH_TRY(ControlClient client, ControlClient::connect(options.socket));
   return client.ask(request, [&output](std::string_view row) { return output.row(row); });
+}
+
+// Asks until the host is drained, or somebody has put it back.
+Status drain(const Options& options, Output& output) {
+  constexpr std::chrono::milliseconds kPause{200};
+  control::Request request{.command = control::Command::kDrain, .drain = options.drain};
+  for (;;) {
+    std::string row;
+    TOWPATH_TRY(ControlClient client, ControlClient::connect(options.socket));
+    TOWPATH_TRY_STATUS(client.ask(request, [&row](std::string_view text) {
+      row = text;
+      return true;
+    }));
+    const auto state = nlohmann::json::parse(row, nullptr, false);
+    const std::string phase = state.is_object() ? state.value("drain", "") : "";
+    if (phase == "no")
+      return fail(ErrorKind::kConflict, "the drain was given up: somebody has put the host back");
+    if (phase != "announced" && phase != "withdrawn") {
+      output.row(
+          nlohmann::ordered_json{{"drain", phase}, {"drain_reason", state.value("drain_reason", "")}}.dump());
+      return {};
+    }
+    request = {.command = control::Command::kStatus};
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Status print_versions(const Options& options, Output& output) {
@@ -94,6 +124,8 @@ Result<bool> print_rows(const Options& options, Output& output) {
       return well(
           ask_agent(options, {.command = control::Command::kWithdraw, .lease = options.lease}, output));
     case Action::kAdvertised: return well(ask_agent(options, {control::Command::kAdvertised, {}}, output));
+    case Action::kDrain: return well(drain(options, output));
+    case Action::kUndrain: return well(ask_agent(options, {control::Command::kUndrain, {}}, output));
     case Action::kPolicyTest: {
       const control::Request request{.command = control::Command::kPolicyTest,
                                      .policy_test = options.policy_test};

@@ -56,8 +56,14 @@ void write_version(JsonWriter& json) {
       .field("protocol", control::kProtocolVersion);
 }
 
+void write_drain(JsonWriter& json, const Drainer& drainer) {
+  json.field("drain", format(drainer.phase()))
+      .field("drain_reason", drainer.reason())
+      .field("drain_seconds_left", drainer.left().count());
+}
+
 void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speaker& speaker,
-                  const RouteSyncer& routes) {
+                  const RouteSyncer& routes, const Drainer& drainer) {
   const auto peers = speaker.peers();
   const auto up = std::ranges::count(peers, bgp::SessionState::kEstablished, &bgp::PeerStatus::state);
   const RouteCounters& counters = routes.counters();
@@ -75,6 +81,7 @@ void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speake
     if (!speaker.in_sync() && !peer.in_sync) json.value(peer.name);
   }
   json.end_array();
+  write_drain(json, drainer);
   json.field("peers_up", up)
       .field("peers_total", peers.size())
       .field("prefixes_ipv4", speaker.prefix_count(bgp::Family::kIpv4Unicast))
@@ -109,7 +116,7 @@ std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open(const co
     case Command::kVersion: return std::make_unique<SingleRow>(write_version);
     case Command::kStatus:
       return std::make_unique<SingleRow>(
-          [this](JsonWriter& json) { write_status(json, status_(), speaker_, routes_); });
+          [this](JsonWriter& json) { write_status(json, status_(), speaker_, routes_, drainer_); });
     case Command::kPeers: return std::make_unique<PeerRows>(speaker_);
     case Command::kBfd: return std::make_unique<BfdRows>(bfd_, speaker_);
     case Command::kRoutes: return open_routes(request.routes);
@@ -118,6 +125,12 @@ std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open(const co
     case Command::kAdvertise: return renew_lease(advertiser_, request.lease);
     case Command::kWithdraw: return withdraw_lease(advertiser_, request.lease);
     case Command::kAdvertised: return std::make_unique<AdvertisedRows>(advertiser_.rows());
+    case Command::kDrain:
+      drainer_.start(std::chrono::seconds(request.drain.wait), request.drain.reason);
+      return std::make_unique<SingleRow>([this](JsonWriter& json) { write_drain(json, drainer_); });
+    case Command::kUndrain:
+      drainer_.undo();
+      return std::make_unique<SingleRow>([this](JsonWriter& json) { write_drain(json, drainer_); });
     case Command::kPolicyTest: return open_policy_trial(speaker_, request.policy_test);
   }
   return std::unexpected(ControlFailure{control::Code::kUnknownCommand, "no such command"});

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/advertise/advertiser.h"
+#include "agent/advertise/drainer.h"
 #include "agent/control/row_source.h"
 #include "agent/dataplane/route_kernel.h"
 #include "agent/dataplane/route_syncer.h"
@@ -40,11 +41,13 @@ class Answers final : public ControlBackend {
  public:
   // All outlive this.
   Answers(const bgp::Speaker& speaker, const bfd::Service& bfd, const RouteSyncer& routes,
-          Advertiser& advertiser, std::function<AgentStatus()> status, EndpointChanged endpoint_changed)
+          Advertiser& advertiser, Drainer& drainer, std::function<AgentStatus()> status,
+          EndpointChanged endpoint_changed)
       : speaker_(speaker),
         bfd_(bfd),
         routes_(routes),
         advertiser_(advertiser),
+        drainer_(drainer),
         status_(std::move(status)),
         endpoint_changed_(std::move(endpoint_changed)) {}
 
@@ -58,6 +61,7 @@ class Answers final : public ControlBackend {
   const bfd::Service& bfd_;
   const RouteSyncer& routes_;
   Advertiser& advertiser_;
+  Drainer& drainer_;
   std::function<AgentStatus()> status_;
   EndpointChanged endpoint_changed_;
 };

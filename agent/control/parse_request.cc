@@ -130,11 +130,12 @@ class Arguments {
     if (!object_.contains(key)) fail_with(fmt::format("{}: is missing", key));
     read_number(key, target);
   }
-  void read_number(std::string_view key, std::optional<std::uint32_t>& target) {
+  void read_number(std::string_view key, std::optional<std::uint32_t>& target,
+                   std::uint32_t high = UINT32_MAX) {
     const json* value = take(key);
     if (value == nullptr) return;
-    if (!value->is_number_unsigned() || value->get<std::uint64_t>() > UINT32_MAX) {
-      return complain(key, *value, fmt::format("must be a number from 0 to {}", UINT32_MAX));
+    if (!value->is_number_unsigned() || value->get<std::uint64_t>() > high) {
+      return complain(key, *value, fmt::format("must be a number from 0 to {}", high));
     }
     target = value->get<std::uint32_t>();
   }
@@ -232,6 +233,21 @@ std::expected<control::LeaseRequest, ControlFailure> parse_lease(const json& obj
   return lease;
 }
 
+std::expected<control::DrainRequest, ControlFailure> parse_drain(const json& object) {
+  control::DrainRequest drain;
+  Arguments arguments(object, "drain");
+  std::optional<std::uint32_t> wait;
+  arguments.read_number("wait", wait, control::kLongestDrainWait);
+  drain.wait = wait.value_or(drain.wait);
+  arguments.read("reason", drain.reason, [](const std::string& text) -> Result<std::string> {
+    if (text.size() <= control::kLongestReason) return text;
+    return fail(ErrorKind::kInvalid,
+                fmt::format("must have at most {} octets (RFC 8203)", control::kLongestReason));
+  });
+  if (auto failure = arguments.failure()) return std::unexpected(*std::move(failure));
+  return drain;
+}
+
 }  // namespace
 
 std::expected<Request, ControlFailure> parse_request(std::string_view line) {
@@ -269,6 +285,10 @@ std::expected<Request, ControlFailure> parse_request(std::string_view line) {
     auto lease = parse_lease(arguments, *known);
     if (!lease) return std::unexpected(std::move(lease.error()));
     request.lease = *std::move(lease);
+  } else if (*known == Command::kDrain) {
+    auto drain = parse_drain(arguments);
+    if (!drain) return std::unexpected(std::move(drain.error()));
+    request.drain = *std::move(drain);
   } else if (!arguments.empty()) {
     return refuse(Code::kBadArgument,
                   fmt::format("{}: unknown argument; {} takes none", arguments.begin().key(), name));

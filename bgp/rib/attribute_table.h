@@ -31,6 +31,8 @@ struct AttributeId {
 // RFC 4271 section 9.1.1 leaves the degree of preference of external routes to us; this is everyone's
 // default.
 inline constexpr std::uint32_t kDefaultLocalPref = 100;
+// RFC 8326 section 4: of a route that nobody should use as long as there is another one.
+inline constexpr std::uint32_t kShutDownLocalPref = 0;
 
 // The part of a set that decisions are made of.
 struct AttributeKeys {

@@ -50,6 +50,8 @@ void send(PathAttributes& a, const RibPeer& source, Family family, const ExportT
     std::erase_if(a.unknown, [](const UnknownAttribute& u) { return (u.flags & kTransitive) == 0; });
     for (UnknownAttribute& u : a.unknown) u.flags = static_cast<std::uint8_t>(u.flags | kPartial);
   }
+  const bool last = target.drain == Drain::kAnnounced;
+  if (last) add_community(a, CommunityPattern::of(kGracefulShutdown));  // RFC 8326 section 4
   if (target.kind == PeerKind::kExternal) {
     if (target.keeps_own_as && target.local_as != identity.as) a.as_path.prepend(identity.as);
     if (target.role && serves_peer(*target.role) && !a.only_to_customer) a.only_to_customer = target.local_as;
@@ -62,6 +64,7 @@ void send(PathAttributes& a, const RibPeer& source, Family family, const ExportT
     return;
   }
   if (!a.local_pref) a.local_pref = kDefaultLocalPref;  // RFC 4271 section 5.1.5
+  if (last) a.local_pref = kShutDownLocalPref;          // inside the AS the sender says it, not the receiver
   if (is_reflected(source.kind, target.kind)) {
     // RFC 4456 section 8. The first reflector names the originator, each puts its cluster in front.
     if (!a.originator_id) a.originator_id = source.router_id;
@@ -70,6 +73,7 @@ void send(PathAttributes& a, const RibPeer& source, Family family, const ExportT
 }
 
 ExportRefusal refusal_by_bgp(const AttributeKeys& route, PeerKind source, const ExportTarget& target) {
+  if (target.drain == Drain::kWithdrawn || target.drain == Drain::kClosed) return ExportRefusal::kDrained;
   if (route.no_advertise) return ExportRefusal::kToNobody;                                        // RFC 1997
   if (route.no_export && target.kind == PeerKind::kExternal) return ExportRefusal::kToNoOtherAs;  // RFC 1997
   if (route.only_to_customer && target.role && is_served_by_peer(*target.role)) {
@@ -87,6 +91,7 @@ std::string_view format(ExportRefusal refusal) {
     case ExportRefusal::kNone: return "told";
     case ExportRefusal::kNoRoute: return "no route of exactly this prefix is in use";
     case ExportRefusal::kOwnRoute: return "the best path came from this peer";
+    case ExportRefusal::kDrained: return "this host is being drained";
     case ExportRefusal::kFamily: return "the session does not have this address family";
     case ExportRefusal::kToNobody: return "the route has the community NO_ADVERTISE";
     case ExportRefusal::kToNoOtherAs:

@@ -32,9 +32,6 @@ PathExclusion exclusion_of(const PathAttributes& attributes, const NextHop& next
   return is_usable(next_hop, identity) ? PathExclusion::kNone : PathExclusion::kNextHop;
 }
 
-// RFC 8326 section 4: not the only path any more that anyone should use.
-constexpr std::uint32_t kShutDownLocalPref = 0;
-
 }  // namespace
 
 RouteSource route_source(PeerKind kind) {

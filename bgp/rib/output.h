@@ -12,6 +12,7 @@
 
 #include "bgp/rib/route.h"
 #include "bgp/wire/session_parameters.h"
+#include "towpath/bgp/drain.h"
 
 namespace towpath::bgp {
 
@@ -24,6 +25,8 @@ struct ExportTarget {
   PolicyPtr policy;
   std::optional<Role> role{};             // ours toward an external peer (RFC 9234)
   ExportScope scope = ExportScope::kOwn;  // of what the policy does not decide
+  Drain drain =
+      Drain::kNone;  // with kWithdrawn no route is exportable; kClosed has no sessions, and no targets
   // Our own next hop in each family. A route that needs it is not sent where there is none.
   std::array<std::optional<NextHop>, kFamilyCount> next_hop_self{};
   // Also for routes that an external peer told us, toward internal peers; else their next hop stays (RFC 4271

@@ -29,6 +29,7 @@ enum class ExportRefusal : std::uint8_t {
   kNone,
   kNoRoute,         // no path of exactly this prefix may be used
   kOwnRoute,        // the best path came from this very peer
+  kDrained,         // this host is being taken out of service
   kFamily,          // the session does not have this address family
   kToNobody,        // NO_ADVERTISE (RFC 1997)
   kToNoOtherAs,     // NO_EXPORT, and the peer is in another AS (RFC 1997)

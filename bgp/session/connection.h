@@ -92,6 +92,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   TimePoint received_at() const { return received_at_; }
   // Something has arrived that on_input() has not seen.
   bool has_unseen_input() const;
+  // The socket has taken all that was sent and pulled.
+  bool all_sent() const { return control_.empty() && !writing_; }
   // Bytes queued by send() that the socket has not taken.
   std::size_t queued() const { return control_.size(); }
   std::uint64_t messages_sent() const { return messages_sent_; }

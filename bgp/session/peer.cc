@@ -77,6 +77,10 @@ void Peer::start() {
     if (!config_.shutdown->empty()) last_error_ += ": " + *config_.shutdown;
     return;
   }
+  if (drained()) {
+    say_drained();
+    return;
+  }
   if (kept_down()) {
     last_error_ = "no MD5 key: " + config_.md5->problem;
     context_.observer.session_ended(config_.name, last_error_);
@@ -113,7 +117,7 @@ void Peer::update(const PeerConfig& config) {
     }
   }
   refresh_settings();
-  if (new_limits && over_limit_) carry_out(fsm_.start(steady_now()));
+  if (new_limits && over_limit_ && !drained()) carry_out(fsm_.start(steady_now()));
   if (new_limits) keep_to_limits();
   on_timer();  // other times may be due at once
   context_.rib.set_import_policy(id_, config_.import_policy, config_.authorisation);
@@ -121,6 +125,29 @@ void Peer::update(const PeerConfig& config) {
   if (!up_) return;
   context_.rib.change_output(id_, export_target());
   wake_output();
+}
+
+void Peer::say_drained() {
+  last_error_ = "this host is drained";
+  if (!context_.drain_reason.empty()) last_error_ += ": " + context_.drain_reason;
+}
+
+void Peer::drain_changed(Drain before) {
+  if (drained()) {
+    const NotificationMessage farewell{kAdministrativeShutdown,
+                                       shutdown_communication(context_.drain_reason)};
+    carry_out(fsm_.stop(farewell, steady_now()));
+    if (!config_.shutdown) say_drained();
+  } else if (before == Drain::kClosed) {
+    start();
+  } else if (up_) {
+    context_.rib.change_output(id_, export_target());
+    wake_output();
+  }
+}
+
+bool Peer::told() const {
+  return !up_ || (!context_.rib.has_output(id_) && connections_[index(*up_)]->all_sent());
 }
 
 void Peer::path_lost(bool control_plane_independent) {
@@ -488,6 +515,7 @@ ExportTarget Peer::export_target() const {
   target.role = rib_role();
   target.scope = config_.export_scope;
   target.path_limit = config_.add_path_limit;
+  target.drain = context_.drain;
   target.session = session_parameters();
   for (Family family : kAllFamilies) {
     const auto address = next_hop_self(family, target.session);

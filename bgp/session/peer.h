@@ -37,6 +37,7 @@
 #include "bgp/session/peer_config.h"
 #include "bgp/wire/message.h"
 #include "bgp/wire/message_framer.h"
+#include "towpath/bgp/drain.h"
 #include "towpath/bgp/speaker.h"
 
 namespace towpath::bgp {
@@ -50,6 +51,8 @@ struct PeerContext {
   std::function<void()> schedule;
   // What the next OPEN says of our own restart.
   RestartFlags restart;
+  Drain drain = Drain::kNone;
+  std::string drain_reason{};
 };
 
 class Peer final : public ConnectionOwner, public std::enable_shared_from_this<Peer> {
@@ -73,6 +76,11 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   // alone then.
   std::optional<NotificationMessage> accept(boost::asio::ip::tcp::socket& socket);
 
+  // PeerContext::drain is another one than `before`.
+  void drain_changed(Drain before);
+  // The RIB has nothing for it that its connection has not taken.
+  bool told() const;
+
   // Speaker::path_lost().
   void path_lost(bool control_plane_independent);
 
@@ -84,13 +92,13 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   const PeerConfig& config() const { return config_; }
   PeerId id() const { return id_; }
   // Nothing is to be waited for: it was in sync once, or is not meant to be up.
-  bool ever_in_sync() const { return ever_in_sync_ || config_.shutdown; }
+  bool ever_in_sync() const { return ever_in_sync_ || config_.shutdown || drained(); }
   PeerStatus status() const;
   // Speaker::try_import() and try_export().
   ImportTrial try_import(const Prefix& prefix, PathAttributes attributes) const;
   ExportTrial try_export(const Prefix& prefix) const;
-  // The configuration keeps it down: it is shut down, or lacks its key.
-  bool kept_down() const { return config_.shutdown || (config_.md5 && !config_.md5->usable()); }
+  // It is kept down: by the configuration, because it lacks its key, or because this host is drained.
+  bool kept_down() const { return config_.shutdown || (config_.md5 && !config_.md5->usable()) || drained(); }
 
   void on_connected(Slot slot) override;
   void on_closed(Slot slot, const std::string& reason) override;
@@ -114,6 +122,8 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   void carry_out(Slot slot, const SessionDown& action);
   void carry_out(Slot slot, const DeliverMessage& action);
 
+  void say_drained();
+  bool drained() const { return context_.drain == Drain::kClosed; }
   void send(Slot slot, const Message& message);
   std::optional<Role> rib_role() const;  // where it counts
   AsNumber peer_as() const { return up_ ? session_.peer_as : config_.as.number; }

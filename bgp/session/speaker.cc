@@ -75,6 +75,7 @@ class Speaker::Impl {
 
   Status configure(const SpeakerConfig& config);
   void set_originated(const std::vector<Prefix>& prefixes);
+  void set_drain(Drain drain, std::string_view reason);
   void end(const std::optional<NotificationMessage>& notification);
 
   bool in_sync() const { return in_sync_; }
@@ -148,6 +149,14 @@ Status Speaker::Impl::configure(const SpeakerConfig& config) {
 void Speaker::Impl::set_originated(const std::vector<Prefix>& prefixes) {
   originate(prefixes);
   config_.originate = prefixes;
+  schedule();
+}
+
+void Speaker::Impl::set_drain(Drain drain, std::string_view reason) {
+  context_.drain_reason = reason;
+  const Drain before = std::exchange(context_.drain, drain);
+  if (before == drain) return;
+  for (const auto& peer : peers_) peer->drain_changed(before);
   schedule();
 }
 
@@ -368,6 +377,12 @@ Status Speaker::configure(const SpeakerConfig& config) {
 }
 void Speaker::originate(const std::vector<Prefix>& prefixes) {
   impl_->set_originated(prefixes);
+}
+void Speaker::set_drain(Drain drain, std::string_view reason) {
+  impl_->set_drain(drain, reason);
+}
+bool Speaker::all_told() const {
+  return std::ranges::all_of(impl_->peers(), [](const auto& peer) { return peer->told(); });
 }
 void Speaker::stop() {
   impl_->end({});

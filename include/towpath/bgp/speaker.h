@@ -39,6 +39,7 @@
 #include "towpath/base/error.h"
 #include "towpath/base/ids.h"
 #include "towpath/bgp/config.h"
+#include "towpath/bgp/drain.h"
 #include "towpath/bgp/family.h"
 
 namespace towpath::bgp {
@@ -117,6 +118,13 @@ class Speaker {
 
   // Own prefixes from now on, in place of SpeakerConfig::originate, until the next configure().
   void originate(const std::vector<Prefix>& prefixes);
+
+  // Takes all peers out of service, step by step, or puts them back: marks what they are told, withdraws it,
+  // ends the sessions with Cease, Administrative Shutdown and `reason` (RFC 9003). Holds for peers that are
+  // configured later, too. May be called before configure().
+  void set_drain(Drain drain, std::string_view reason);
+  // Every peer has been handed all that there is to tell.
+  bool all_told() const;
 
   // For a restart or an upgrade: closes all connections without a NOTIFICATION, so that peers with graceful
   // restart keep our routes (RFC 4724 section 4.1). Nothing is reported any more.

@@ -50,9 +50,11 @@ enum class Command : std::uint8_t {
   kPolicyTest,
   kAdvertise,
   kWithdraw,
-  kAdvertised
+  kAdvertised,
+  kDrain,
+  kUndrain
 };
-inline constexpr std::array<std::pair<std::string_view, Command>, 10> kCommands{
+inline constexpr std::array<std::pair<std::string_view, Command>, 12> kCommands{
     {{"version", Command::kVersion},
      {"status", Command::kStatus},
      {"peers", Command::kPeers},
@@ -62,7 +64,9 @@ inline constexpr std::array<std::pair<std::string_view, Command>, 10> kCommands{
      {"policy-test", Command::kPolicyTest},
      {"advertise", Command::kAdvertise},
      {"withdraw", Command::kWithdraw},
-     {"advertised", Command::kAdvertised}}};
+     {"advertised", Command::kAdvertised},
+     {"drain", Command::kDrain},
+     {"undrain", Command::kUndrain}}};
 
 enum class RouteTable : std::uint8_t { kLocRib, kAdjRibIn, kAdjRibOut, kKernel, kDiff };
 inline constexpr std::array<std::pair<std::string_view, RouteTable>, 5> kRouteTables{
@@ -118,12 +122,24 @@ struct LeaseRequest {
   friend bool operator==(const LeaseRequest&, const LeaseRequest&) = default;
 };
 
+// RFC 9003 allows 255 octets; peers that know RFC 8203 alone take 128.
+inline constexpr std::size_t kLongestReason = 128;
+inline constexpr std::uint32_t kLongestDrainWait = 3600;  // seconds
+
+// To take the host out of service.
+struct DrainRequest {
+  std::uint32_t wait = 30;  // seconds between the announcement and the withdrawal
+  std::string reason{};     // for the peers
+  friend bool operator==(const DrainRequest&, const DrainRequest&) = default;
+};
+
 struct Request {
   Command command = Command::kVersion;
   RouteQuery routes{};       // of kRoutes
   EndpointName endpoint{};   // of kEndpointChanged
   PolicyTest policy_test{};  // of kPolicyTest
   LeaseRequest lease{};      // of kAdvertise, kWithdraw
+  DrainRequest drain{};      // of kDrain
   friend bool operator==(const Request&, const Request&) = default;
 };
 

@@ -100,6 +100,15 @@ TEST(ControlClient, StopsWhenTheReaderHasSeenEnough) {
   EXPECT_EQ(seen, 3);
 }
 
+TEST(FormatRequest, Drain) {
+  control::Request request{.command = control::Command::kDrain};
+  EXPECT_EQ(format_request(request), R"({"arguments":{"wait":30},"command":"drain","v":1})"
+                                     "\n");
+  request.drain = {0, "rack 7"};
+  EXPECT_EQ(format_request(request), R"({"arguments":{"reason":"rack 7","wait":0},"command":"drain","v":1})"
+                                     "\n");
+}
+
 TEST(FormatRequest, Leases) {
   control::Request request{.command = control::Command::kAdvertise};
   request.lease = {*Prefix::parse("192.0.2.80/32"), "web", 10};

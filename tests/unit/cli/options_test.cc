@@ -65,6 +65,16 @@ TEST(Options, EveryCommandIsKnown) {
   EXPECT_TRUE(std::get<Options>(parse({"ipam", "--allocations"})).ipam.allocations);
 }
 
+TEST(Options, Drain) {
+  const auto plain = parse({"drain"});
+  ASSERT_TRUE(std::holds_alternative<Options>(plain));
+  EXPECT_EQ(std::get<Options>(plain).action, Action::kDrain);
+  EXPECT_EQ(std::get<Options>(plain).drain, control::DrainRequest{});
+  const auto told = parse({"drain", "--wait", "0", "--reason", "rack 7"});
+  EXPECT_EQ(std::get<Options>(told).drain, (control::DrainRequest{0, "rack 7"}));
+  EXPECT_EQ(std::get<Options>(parse({"undrain"})).action, Action::kUndrain);
+}
+
 TEST(Options, Leases) {
   const auto renewed = parse({"advertise", "192.0.2.80/32", "--owner", "web", "--lease", "10"});
   ASSERT_TRUE(std::holds_alternative<Options>(renewed));

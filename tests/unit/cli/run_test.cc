@@ -142,5 +142,32 @@ TEST(Run, ARefusedExportSaysWhyAndSteersNoTerminal) {
             "outcome   reject: the best path? came from this peer\n");
 }
 
+TEST(Run, ADrainEndsWhenTheHostIsDrainedOrPutBack) {
+  ScriptedAgent done(
+      R"({"code":100,"row":{"drain":"drained","drain_reason":"rack 7","drain_seconds_left":0}})"
+      "\n{\"code\":200,\"rows\":1}\n");
+  const Outcome outcome = run_with(ask(Action::kDrain, done.path()));
+  EXPECT_EQ(outcome.code, kExitOk);
+  EXPECT_EQ(outcome.out, "[\n{\"drain\":\"drained\",\"drain_reason\":\"rack 7\"}\n]\n");
+  ScriptedAgent back(R"({"code":100,"row":{"drain":"no","drain_reason":"","drain_seconds_left":0}})"
+                     "\n{\"code\":200,\"rows\":1}\n");
+  const Outcome given_up = run_with(ask(Action::kDrain, back.path()));
+  EXPECT_EQ(given_up.code, kExitError);
+  EXPECT_THAT(given_up.err, HasSubstr("somebody has put the host back"));
+}
+
+TEST(Run, PrefixesBesideTheBlocksAreATable) {
+  ScriptedAgent agent(
+      R"({"code":100,"row":{"prefix":"192.0.2.80/32","family":"ipv4","source":"lease","announced":true,"owner":"web",)"
+      R"("lease_seconds":10,"ends_in_seconds":7,"since_seconds":61,"health":"unchecked","problem":""}})"
+      "\n{\"code\":200,\"rows\":1}\n");
+  EXPECT_EQ(run_with(ask(Action::kAdvertised, agent.path(), Format::kTable)).out,
+            "PREFIX         ANNOUNCED  SOURCE  OWNER  ENDS IN  SINCE  HEALTH     PROBLEM\n"
+            "192.0.2.80/32  yes        lease   web         7s  1m01s  unchecked\n");
+  ScriptedAgent none("{\"code\":200,\"rows\":0}\n");
+  EXPECT_EQ(run_with(ask(Action::kAdvertised, none.path(), Format::kTable)).out,
+            "This host announces nothing beside its blocks.\n");
+}
+
 }  // namespace
 }  // namespace towpath::cli

@@ -46,6 +46,30 @@ TEST(ParseRequest, TakesTheNamesOfAnEndpoint) {
   EXPECT_EQ(request->endpoint, (control::EndpointName{"8e1f", "eth0"}));
 }
 
+TEST(ParseRequest, TakesADrain) {
+  const auto plain = parse_request(R"({"v":1,"command":"drain"})");
+  ASSERT_TRUE(plain.has_value()) << plain.error().message;
+  EXPECT_EQ(plain->drain, (control::DrainRequest{30, ""}));
+  const auto told = parse_request(R"({"v":1,"command":"drain","arguments":{"wait":0,"reason":"rack 7"}})");
+  ASSERT_TRUE(told.has_value()) << told.error().message;
+  EXPECT_EQ(told->drain, (control::DrainRequest{0, "rack 7"}));
+  const std::pair<std::string, const char*> wrong[] = {
+      {R"({"wait":3601})", "wait: value '3601': must be a number from 0 to 3600"},
+      {R"({"wait":"1"})", "wait: value '1': must be a number from 0 to 3600"},
+      {R"({"text":"x"})", "text: unknown argument; drain takes wait, reason"}};
+  for (const auto& [arguments, message] : wrong) {
+    const auto request = parse_request(R"({"v":1,"command":"drain","arguments":)" + arguments + "}");
+    ASSERT_FALSE(request.has_value()) << arguments;
+    EXPECT_EQ(request.error().message, message);
+  }
+  const std::string long_one(129, 'x');
+  const auto request =
+      parse_request(R"({"v":1,"command":"drain","arguments":{"reason":")" + long_one + "\"}}");
+  ASSERT_FALSE(request.has_value());
+  EXPECT_EQ(request.error().message,
+            "reason: value '" + long_one + "': must have at most 128 octets (RFC 8203)");
+}
+
 TEST(ParseRequest, TakesALease) {
   const auto renewed = parse_request(
       R"({"v":1,"command":"advertise","arguments":{"prefix":"192.0.2.80/32","owner":"web","lease":10}})");
@@ -139,7 +163,8 @@ TEST(ParseRequest, RefusesWithCodeAndReason) {
        "args: unknown key; known are v, command, arguments"},
       {R"({"v":1,"command":"reboot"})", Code::kUnknownCommand,
        "command: value 'reboot': must be one of version, status, peers, bfd, routes, endpoint-changed, "
-       "policy-test, advertise, withdraw, advertised"},
+       "policy-test, advertise, withdraw, advertised, drain, "
+       "undrain"},
       {R"({"v":1,"command":"peers","arguments":[]})", Code::kMalformed, "arguments: must be an object"},
       {R"({"v":1,"command":"peers","arguments":{"x":1}})", Code::kBadArgument,
        "x: unknown argument; peers takes none"},

@@ -81,6 +81,33 @@ TEST(Export, WhatIsForCustomersGoesToNobodyElse) {
   }
 }
 
+TEST(Export, AHostThatGoesIsUsedLast) {
+  // RFC 8326 section 4: the community for other ASes, and inside ours what they make of it.
+  ExportTarget t = target(PeerKind::kExternal);
+  t.drain = Drain::kAnnounced;
+  const RibPeer own = rib_peer("192.0.2.9", PeerKind::kLocal);
+  EXPECT_TRUE(is_exportable({}, PeerKind::kLocal, kV4, t));
+  EXPECT_TRUE(exported({}, own, kV4, t, identity()).has(kGracefulShutdown));
+  EXPECT_FALSE(exported({}, own, kV4, t, identity()).local_pref);
+  PathAttributes marked;
+  marked.communities = {kGracefulShutdown};
+  EXPECT_EQ(exported(marked, own, kV4, t, identity()).communities.size(), 1U) << "once is enough";
+  for (const PeerKind kind : {PeerKind::kInternal, PeerKind::kClient}) {
+    t = target(kind);
+    t.drain = Drain::kAnnounced;
+    PathAttributes preferred;
+    preferred.local_pref = 300;
+    const PathAttributes sent = exported(preferred, own, kV4, t, identity());
+    EXPECT_TRUE(sent.has(kGracefulShutdown));
+    EXPECT_EQ(sent.local_pref, 0U);
+  }
+  t.drain = Drain::kWithdrawn;
+  for (const PeerKind source : {PeerKind::kLocal, PeerKind::kExternal, PeerKind::kClient}) {
+    EXPECT_FALSE(is_exportable({}, source, kV4, t));
+    EXPECT_FALSE(may_export({}, source, t)) << "whatever a policy says";
+  }
+}
+
 TEST(Export, OnlyFamiliesOfTheSessionAndOnlyWithANextHop) {
   ExportTarget t = target(PeerKind::kExternal);
   t.session.families[index(kV6)].enabled = false;

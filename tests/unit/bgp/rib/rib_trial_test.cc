@@ -39,7 +39,7 @@ class Generator {
     if (one_in(4)) a.only_to_customer = AsNumber{of<std::uint32_t>({65001, 65002})};
     if (one_in(8)) a.originator_id = RouterId{of<std::uint32_t>({0x0A000001, 7})};
     if (one_in(8)) a.cluster_list = {{of<std::uint32_t>({0x0A000001, 9})}};
-    const bool v4 = family == AddressFamily::kIpv4;
+    const bool v4 = family == AddressFamily::kIpv4 && !one_in(5);  // RFC 8950
     // The first one is ours, the second one nobody's.
     a.next_hop = next_hop(v4 ? of<std::string>({"192.0.2.1", "0.0.0.0", "198.51.100.1", "198.51.100.2"})
                              : of<std::string>({"2001:db8::1", "::", "2001:db8:1::1", "2001:db8:1::2"}));
@@ -92,6 +92,8 @@ class Generator {
     t.policy = policy(true);
     if (kind == PeerKind::kExternal && one_in(2))
       t.role = of<Role>({Role::kProvider, Role::kCustomer, Role::kPeer});
+    if (one_in(5)) t.drain = of<Drain>({Drain::kAnnounced, Drain::kWithdrawn});
+    t.session.extended_next_hop = one_in(2);
     t.session.families[1].enabled = !one_in(4);
     if (one_in(4)) t.next_hop_self[of<std::size_t>({0, 1})].reset();
     return t;
@@ -188,7 +190,7 @@ TEST(RibTrial, ExportSaysWhatThenIsSent) {
     EXPECT_EQ(trial.source.has_value(), trial.refusal != ExportRefusal::kNoRoute);
     ++seen[trial.refusal];
   }
-  EXPECT_EQ(seen.size(), 11U) << "every reason there is";
+  EXPECT_EQ(seen.size(), 13U) << "every reason there is";
 }
 
 TEST(RibTrial, TheRulesTellTheirStory) {
