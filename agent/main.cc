@@ -14,6 +14,7 @@
 #include "agent/service/exit_code.h"
 #include "agent/service/instance_lock.h"
 #include "agent/service/notifier.h"
+#include "towpath/ipam/store_guard.h"
 
 namespace towpath::agent {
 namespace {
@@ -117,6 +118,7 @@ int run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   // A client or a log reader that went away shows as an error of the write.
   std::signal(SIGPIPE, SIG_IGN);
+  towpath::ipam::end_with_words_on_damage();
   // Until SignalWatch listens; the configuration is being read in any case.
   std::signal(SIGHUP, SIG_IGN);
   const auto parsed = towpath::agent::parse_arguments(argc, argv);

@@ -7,6 +7,9 @@
 #include <mutex>
 #include <vector>
 
+#include "ipam/lmdb_file.h"
+#include "ipam/store_guard.h"
+
 namespace towpath::ipam {
 namespace {
 
@@ -55,9 +58,13 @@ Result<std::unique_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string
     directories.identities.push_back(identity);
   }
   environment->identity_ = identity;
+  TOWPATH_TRY(const auto damage, find_damage(environment->data_path()));
+  if (damage) return std::unexpected(environment->damaged(*damage));
+  set_words_on_damage(environment->damaged("it changed while it was in use").message);
   int code = mdb_env_create(&environment->env_);
   if (code == 0) code = mdb_env_set_mapsize(environment->env_, kMapSize);
   if (code == 0) code = mdb_env_set_maxreaders(environment->env_, kMaxReaders);
+  if (code == 0) code = mdb_env_set_assert(environment->env_, on_failed_assertion);
   if (code == 0) code = mdb_env_open(environment->env_, path.c_str(), kFlags, kMode);
   // EINVAL: the file is too short to have a header.
   if (code == EINVAL) code = MDB_INVALID;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "plugins/common/crash_guard.h"
+
 namespace towpath::cni {
 namespace {
 
@@ -79,6 +81,7 @@ PluginOutcome run_plugin(const PluginCall& call, const PluginHandlers& handlers)
   const auto request = parse_request(*command, call.environment, *std::move(config_text), call.look_at_netns,
                                      version_of_errors);
   if (!request) return failure(request.error(), version_of_errors);
+  answer_crashes_in(request->version);
   auto output = run_verb(*request, handlers);
   if (!output) return failure(output.error(), request->version);
   return {0, *std::move(output), ""};

@@ -140,7 +140,8 @@ TEST_F(IpamPluginTest, ADamagedStore) {
   const std::string file = state_dir() + "/db/data.mdb";
   std::ofstream(file, std::ios::trunc | std::ios::binary) << std::string(20000, 'x');
   const std::string message = "state store " + file + " is damaged (not an LMDB file): remove " +
-                              state_dir() + "/db, restart towpathd, and attach the containers of this host again";
+                              state_dir() +
+                              "/db, restart towpathd, and attach the containers of this host again";
   for (const char* verb : {"ADD", "DEL", "CHECK", "GC"}) {
     const PluginAnswer answer = call(verb, "b", R"({"cni.dev/valid-attachments":[]})");
     EXPECT_EQ(answer.code(), 5U) << verb;
@@ -148,6 +149,18 @@ TEST_F(IpamPluginTest, ADamagedStore) {
   }
   EXPECT_EQ(call("STATUS", "b").code(), 50U);
   EXPECT_EQ(call("STATUS", "b").message(), message);
+}
+
+TEST_F(IpamPluginTest, AStoreCutShort) {
+  ASSERT_TRUE(call("ADD", "a").ok());
+  const std::string file = state_dir() + "/db/data.mdb";
+  std::filesystem::resize_file(file, 8192);
+  for (const char* verb : {"ADD", "DEL", "CHECK", "GC"}) {
+    const PluginAnswer answer = call(verb, "b", R"({"cni.dev/valid-attachments":[]})");
+    EXPECT_EQ(answer.code(), 5U) << verb;
+    EXPECT_TRUE(answer.message().starts_with("state store " + file + " is damaged (it ends before page"))
+        << answer.message();
+  }
 }
 
 TEST_F(IpamPluginTest, PodAndLabelsAreKept) {
