@@ -122,6 +122,31 @@ Status Agent::own_blocks(const std::vector<Prefix>& blocks) {
   return {};
 }
 
+// Somebody may take the store away while we run, as its own messages say for a damaged one. The new one has
+// our blocks as soon as that is over: at the second look, so that we make no file in a folder that is being
+// removed.
+void Agent::look_after_store() {
+  const bool was_missed = std::exchange(store_is_missed_, !store_.is_in_place());
+  if (!store_is_missed_ || !was_missed) return;
+  const auto begin_again = [&]() -> Status {
+    TOWPATH_TRY(auto store, ipam::StateStore::open(config_.state_dir, ipam::StateStore::OpenMode::kCreate));
+    TOWPATH_TRY_STATUS(store.set_owned_blocks(config_.blocks));
+    store_ = std::move(store);
+    return {};
+  };
+  if (const Status begun = begin_again(); !begun) {
+    if (std::exchange(store_problem_, begun.error().message) != begun.error().message)
+      log_.error("the state store was taken away, and cannot be made again",
+                 {{"reason", begun.error().message}});
+    return;
+  }
+  store_is_missed_ = false;
+  store_problem_.clear();
+  endpoints_->store_replaced();
+  log_.error("the state store was taken away; containers that were attached before it must be attached again",
+             {{"state_dir", config_.state_dir}});
+}
+
 // The kernel's routes are adopted here, before anything is written.
 Status Agent::open_dataplane() {
   TOWPATH_TRY(auto kernel,
@@ -266,6 +291,7 @@ void Agent::on_tick() {
     was_in_sync_ = now;
     sync_changed_ = std::chrono::steady_clock::now();
   }
+  look_after_store();
   log_refused_routes();  // before they are tried again
   dataplane_->tick();
   endpoints_->tick(std::chrono::steady_clock::now());

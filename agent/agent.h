@@ -78,6 +78,7 @@ class Agent final : private bgp::SpeakerObserver,
   void prepare_host();
   void forward_packets();
   Status own_blocks(const std::vector<Prefix>& blocks);
+  void look_after_store();
   Status open_dataplane();
   Status open_endpoints();
   Status open_speaker();
@@ -145,6 +146,8 @@ class Agent final : private bgp::SpeakerObserver,
   bool stopped_ = false;
   bool anti_spoofing_ = false;
   std::string forwarding_problem_;  // the last one that was logged
+  bool store_is_missed_ = false;    // at the last tick
+  std::string store_problem_;       // the last one that was logged
   std::size_t failed_logged_ = 0;   // refused routes when that was logged last
   std::map<std::string, std::string, std::less<>>
       last_end_;  // reason of each peer's last failure, to log it once

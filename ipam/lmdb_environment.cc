@@ -23,16 +23,25 @@ constexpr unsigned kMaxReaders = 2048;
 constexpr unsigned kFlags = MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT;
 constexpr mdb_mode_t kMode = 0600;
 
-// Directories that this process has open. LMDB guards its files with POSIX record locks, which a process
-// loses when it closes any descriptor of the file: a second handle would take away the protection of the
-// first.
-struct OpenDirectories {
+// Lock files that this process has open. LMDB guards its files with POSIX record locks, which a process loses
+// when it closes any descriptor of the file: a second handle would take away the protection of the first.
+struct OpenLockFiles {
   std::mutex mutex;
-  std::vector<std::pair<unsigned long, unsigned long>> identities;
+  std::vector<FileIdentity> identities;
 };
-OpenDirectories& open_directories() {
-  static OpenDirectories directories;
-  return directories;
+OpenLockFiles& open_lock_files() {
+  static OpenLockFiles files;
+  return files;
+}
+
+FileIdentity identity_of(const std::string& path) {
+  struct stat file{};
+  if (::stat(path.c_str(), &file) != 0) return {};
+  return {file.st_dev, file.st_ino};
+}
+
+std::string lock_path(const std::string& path) {
+  return path + "/lock.mdb";
 }
 
 }  // namespace
@@ -48,16 +57,13 @@ Result<std::unique_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string
     }
   }
   std::unique_ptr<LmdbEnvironment> environment(new LmdbEnvironment(path));
-  const std::pair<unsigned long, unsigned long> identity{directory.st_dev, directory.st_ino};
-  {
-    auto& directories = open_directories();
-    const std::scoped_lock lock(directories.mutex);
-    if (std::ranges::find(directories.identities, identity) != directories.identities.end()) {
-      return fail(ErrorKind::kConflict, fmt::format("state store {} is open in this process already", path));
-    }
-    directories.identities.push_back(identity);
+  auto& open_files = open_lock_files();
+  const std::scoped_lock lock(open_files.mutex);
+  const FileIdentity before = identity_of(lock_path(path));
+  if (before != FileIdentity() &&
+      std::ranges::find(open_files.identities, before) != open_files.identities.end()) {
+    return fail(ErrorKind::kConflict, fmt::format("state store {} is open in this process already", path));
   }
-  environment->identity_ = identity;
   TOWPATH_TRY(const auto damage, find_damage(environment->data_path()));
   if (damage) return std::unexpected(environment->damaged(*damage));
   set_words_on_damage(environment->damaged("it changed while it was in use").message);
@@ -69,14 +75,22 @@ Result<std::unique_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string
   // EINVAL: the file is too short to have a header.
   if (code == EINVAL) code = MDB_INVALID;
   if (code != 0) return std::unexpected(environment->error(code, "open"));
+  environment->data_ = identity_of(environment->data_path());
+  environment->lock_ = identity_of(lock_path(path));
+  open_files.identities.push_back(environment->lock_);
   return environment;
+}
+
+bool LmdbEnvironment::is_in_place() const {
+  return identity_of(data_path()) == data_ && identity_of(lock_path(path_)) == lock_;
 }
 
 LmdbEnvironment::~LmdbEnvironment() {
   if (env_ != nullptr) mdb_env_close(env_);
-  auto& directories = open_directories();
-  const std::scoped_lock lock(directories.mutex);
-  std::erase(directories.identities, identity_);
+  if (lock_ == FileIdentity()) return;
+  auto& open_files = open_lock_files();
+  const std::scoped_lock lock(open_files.mutex);
+  std::erase(open_files.identities, lock_);
 }
 
 Error LmdbEnvironment::damaged(std::string_view reason) const {

@@ -19,6 +19,13 @@
 
 namespace towpath::ipam {
 
+// Device and inode; zeros: there is no such file.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
 class LmdbEnvironment {
  public:
   // Opens the environment in the directory `path`, which must exist. With `create` makes its files if they
@@ -29,6 +36,8 @@ class LmdbEnvironment {
   ~LmdbEnvironment();
 
   MDB_env* get() const { return env_; }
+  // False once somebody has removed or replaced the files: what is written here, nobody else sees any more.
+  bool is_in_place() const;
   // The file that holds the data, for messages.
   std::string data_path() const { return path_ + "/data.mdb"; }
   // An error of LMDB as ours; names the file, and says what to do if it is damaged.
@@ -40,7 +49,8 @@ class LmdbEnvironment {
   explicit LmdbEnvironment(std::string path) : path_(std::move(path)) {}
   std::string path_;
   MDB_env* env_ = nullptr;
-  std::pair<unsigned long, unsigned long> identity_{};  // device and inode of the directory
+  FileIdentity data_{};
+  FileIdentity lock_{};  // registered as open in this process
 };
 
 class LmdbTransaction {

@@ -191,6 +191,10 @@ Result<std::vector<EndpointRecord>> StateStore::endpoints_after(const std::optio
       lmdb);
 }
 
+bool StateStore::is_in_place() const {
+  return environment_->lmdb->is_in_place();
+}
+
 std::uint64_t StateStore::last_change() const {
   MDB_envinfo info{};
   mdb_env_info(environment_->lmdb->get(), &info);

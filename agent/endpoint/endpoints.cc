@@ -213,6 +213,10 @@ void Endpoints::tick(TimePoint now) {
   flush();
 }
 
+void Endpoints::store_replaced() {
+  audited_ = 0;
+}
+
 void Endpoints::audit_slice() {
   const auto slice = store_.endpoints_after(audit_at_, kAuditSlice);
   if (!slice) {

@@ -61,6 +61,8 @@ class Endpoints {
   // Somebody changed rules or mappings: they are put back at once. Who goes on doing so is answered once a
   // tick.
   void rules_changed();
+  // The store is another one than before, at the same place.
+  void store_replaced();
   // Once a second or so.
   void tick(TimePoint now);
 

@@ -33,6 +33,13 @@ namespace towpath::cni {
 // Of every host end; the containers' neighbour entries hold it.
 inline constexpr MacAddress kHostMac({0x02, 0x74, 0x70, 0x00, 0x00, 0x01});
 
+// Not the agent's number: these routes are the plugin's. The kernel calls it "installed by the
+// administrator", which is what routing daemons leave alone.
+inline constexpr std::uint8_t kEndpointRouteProtocol = 4;
+
+// By which the host reaches an address of the endpoint whose host end `device` is.
+netlink::Route host_route(const IpAddress& address, IfIndex device);
+
 struct EndpointPlan {
   ipam::AttachmentId attachment;
   std::string host_ifname;

@@ -7,6 +7,7 @@
 
 #include "plugins/common/delegate.h"
 #include "plugins/common/host_ipam.h"
+#include "plugins/towpath/address_clash.h"
 #include "plugins/towpath/capabilities.h"
 #include "plugins/towpath/endpoint_link.h"
 #include "plugins/towpath/endpoint_ports.h"
@@ -115,6 +116,7 @@ CniExpected<CniResult> add(const CniRequest& request) {
                   ipam::StateStore::open(config.ipam.state_dir, ipam::StateStore::OpenMode::kCreate));
 
   // The intent: from here on the addresses are taken, and whoever cleans up finds everything by this record.
+  ipam::EndpointRecord record;
   Rollback rollback;
   if (!asked.ports.empty()) {
     // The last of all inverses: the agent reads that the record is gone.
@@ -127,13 +129,14 @@ CniExpected<CniResult> add(const CniRequest& request) {
     TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, existing.attachment, true));
     return true;
   };
-  TOWPATH_TRY(auto record, reserve(store,
-                                   make_reserve_request(request, config.ipam, ipam::AllocationState::kPending,
-                                                        std::chrono::system_clock::now()),
-                                   give_way));
-  rollback.push([&store, id = record.attachment, generation = record.generation] {
-    static_cast<void>(store.release(id, generation));  // a pending record that stays is released by DEL or GC
+  const ipam::ReserveRequest wanted = make_reserve_request(
+      request, config.ipam, ipam::AllocationState::kPending, std::chrono::system_clock::now());
+  TOWPATH_TRY(record, reserve(store, wanted, give_way));
+  rollback.push([&store, &record] {
+    // A pending record that stays is released by DEL or GC.
+    static_cast<void>(store.release(record.attachment, record.generation));
   });
+  TOWPATH_TRY_STATUS(avoid_clashes(host, store, wanted, record));
   CniResult from_ipam;
   from_ipam.routes = config.ipam.routes;
   if (!config.ipam.is_own()) {

@@ -1,9 +1,10 @@
 """A state store that somebody damaged under a host with containers: every program says so, and the containers work on."""
 
+import shutil
 import subprocess
 import unittest
 
-from lab import CniError, Lab, LabError, NETNS_DIR
+from lab import NETNS_DIR, CniError, Lab, LabError, wait_until
 
 
 class BrokenStore(unittest.TestCase):
@@ -62,6 +63,24 @@ class BrokenStore(unittest.TestCase):
                 new = self.host.add_container("c3")
                 self.assertTrue(new.pings(self.host.ipv4))
                 self.host.del_container(new)
+
+    def test_a_store_that_is_taken_away_under_the_agent(self):
+        one, other = self.host.add_container("c1"), self.host.add_container("c2")
+        shutil.rmtree(self.db)
+        wait_until(lambda: {row["block"] for row in self.host.ctl("ipam", check=False)} == set(self.host.blocks), 10,
+                   lambda: f"the agent writes its blocks again\n{self.host.log_tail()}")
+        new = self.host.add_container("c3")
+        self.assertNotIn(new.ipv4, (one.ipv4, other.ipv4))
+        self.assertNotIn(new.ipv6, (one.ipv6, other.ipv6))
+        self.assertTrue(new.pings(one.ipv4) and other.pings(new.ipv6))
+        log = self.host.log_path.read_text()
+        self.assertEqual(log.count("the state store was taken away"), 1, log)
+        # What an operator does next: the old ones go and come back.
+        for container in (one, other):
+            self.host.network.delete(container.id, container.path)
+            self.host.network.add(container.id, container.path)
+        self.assertEqual({row["container_id"] for row in self.host.ctl("endpoints")}, {one.id, other.id, new.id})
+        self.assertEqual(self.host.ctl("ipam", "check"), [])
 
 
 if __name__ == "__main__":

@@ -124,6 +124,9 @@ class StateStore {
   // The first `limit` of them behind `after`, or from the beginning.
   Result<std::vector<EndpointRecord>> endpoints_after(const std::optional<AttachmentId>& after,
                                                       std::size_t limit) const;
+  // False once somebody has removed or replaced the files of the store: then nobody else sees what is written
+  // here, and a new open() finds, or makes, what others see.
+  bool is_in_place() const;
   // A number that grows with every change that anybody makes to the store.
   std::uint64_t last_change() const;
   // Ordered by address.

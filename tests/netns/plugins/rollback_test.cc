@@ -59,25 +59,46 @@ TEST_F(RollbackTest, ALinkLeftByAKilledAddIsTakenOver) {
   EXPECT_TRUE(added.ok()) << added.text;
 }
 
-TEST_F(RollbackTest, TheHostRouteIsThere) {
-  for (const char* address : {"10.9.0.1/32", "fd00:9::1/128"}) {
-    std::filesystem::remove_all(state_dir());
-    const NetworkNamespace sandbox;
-    netlink::Route route;
-    route.key.destination = *Prefix::parse(address);
-    route.key.metric = route.key.destination.family() == AddressFamily::kIpv6 ? 1 : 0;
-    route.type = netlink::RouteType::kBlackhole;
-    netlink::Batch batch(*socket_);
-    batch.add_route(route);
-    ASSERT_TRUE(batch.execute());
-    expect_refused(add("a", sandbox), 5, address);
-    EXPECT_EQ(host_routes(), 1U) << "the other one's";
-    EXPECT_TRUE(host_links().empty());
-    EXPECT_TRUE(records().empty());
-    EXPECT_EQ(addresses_in_use(), 0U);
-    batch.delete_route(route);
-    ASSERT_TRUE(batch.execute());
-  }
+// The store was lost, and the containers of the host are still there.
+TEST_F(RollbackTest, AddressesThatTheHostLeadsElsewhereAreSkipped) {
+  const NetworkNamespace first, second, third;
+  ASSERT_TRUE(add("a", first).ok());
+  ASSERT_TRUE(add("b", second).ok());
+  std::filesystem::remove_all(state_dir());
+  netlink::Batch batch(*socket_);
+  batch.add_address(uplink_, *InterfaceAddress::parse("10.9.0.3/32"));
+  netlink::Route route;
+  route.key.destination = *Prefix::parse("fd00:9::3/128");
+  route.key.metric = 1;
+  route.type = netlink::RouteType::kBlackhole;
+  batch.add_route(route);
+  ASSERT_TRUE(batch.execute());
+  const PluginAnswer added = add("c", third);
+  ASSERT_TRUE(added.ok()) << added.text;
+  EXPECT_EQ(address_of(added, 0), "10.9.0.4");
+  EXPECT_EQ(address_of(added, 1), "fd00:9::4");
+  EXPECT_TRUE(ping_from(third, "10.9.0.1")) << "the old ones are there";
+  EXPECT_EQ(addresses_in_use(), 2U);
+
+  // By name there is nothing to choose.
+  const NetworkNamespace fourth;
+  const char* by_name = R"({"runtimeConfig":{"ips":["10.9.0.2"]}})";
+  expect_refused(add("d", fourth, by_name), 103, "address 10.9.0.2 is in use");
+  EXPECT_EQ(records().size(), 1U);
+  EXPECT_EQ(addresses_in_use(), 2U);
+  EXPECT_EQ(host_links().size(), 3U);
+}
+
+// The same container again: what its first ADD left is in nobody's way.
+TEST_F(RollbackTest, WhatTheSameContainerLeftIsNoClash) {
+  const NetworkNamespace sandbox;
+  const char* by_name = R"({"runtimeConfig":{"ips":["10.9.0.2","fd00:9::2"]}})";
+  ASSERT_TRUE(add("a", sandbox, by_name).ok());
+  std::filesystem::remove_all(state_dir());
+  const NetworkNamespace again;
+  const PluginAnswer added = add("a", again, by_name);
+  EXPECT_TRUE(added.ok()) << added.text;
+  EXPECT_EQ(host_links().size(), 1U);
 }
 
 TEST_F(RollbackTest, TheSandboxHasARouteOfTheMetricThatWasAskedFor) {

@@ -131,6 +131,22 @@ TEST_F(DamagedStoreTest, WritersAtWorkAreNoDamage) {
   EXPECT_EQ(waitpid(writer, nullptr, 0), writer);
 }
 
+TEST_F(DamagedStoreTest, AStoreThatIsTakenAwayIsNotInPlace) {
+  StateStore store = open();
+  EXPECT_TRUE(store.is_in_place());
+  std::filesystem::remove_all(directory_.path() + "/db");
+  EXPECT_FALSE(store.is_in_place());
+  StateStore next = open();
+  EXPECT_FALSE(store.is_in_place()) << "there is one, but another one";
+  EXPECT_TRUE(next.is_in_place());
+  ASSERT_TRUE(next.set_owned_blocks(std::vector{*Prefix::parse("10.64.1.0/26")}));
+  store = std::move(next);
+  EXPECT_TRUE(store.is_in_place());
+  EXPECT_EQ(store.blocks()->size(), 1U);
+  EXPECT_EQ(StateStore::open(directory_.path(), StateStore::OpenMode::kCreate).error().kind,
+            ErrorKind::kConflict);
+}
+
 TEST_F(DamagedStoreTest, AFileThatIsCutShortWhileOpenEndsTheProcessWithWords) {
   static_cast<void>(fill(directory_.path()));
   const auto read_what_is_gone = [&] {

@@ -1,0 +1,89 @@
+#include "plugins/towpath/address_clash.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "plugins/towpath/endpoint_link.h"
+#include "towpath/ipam/endpoint_names.h"
+#include "towpath/netlink/batch.h"
+#include "towpath/netlink/link.h"
+#include "towpath/netlink/route.h"
+
+namespace towpath::cni {
+namespace {
+
+bool stands_in_the_way(const netlink::Route& route, const IpAddress& address) {
+  if (route.key.destination != Prefix::host(address)) return false;
+  return route.type == netlink::RouteType::kLocal || route.key == host_route(address, {}).key;
+}
+
+std::vector<IpAddress> addresses_of(const ipam::EndpointRecord& record) {
+  std::vector<IpAddress> addresses;
+  for (const ipam::BlockAddress& allocated : record.allocated) addresses.push_back(allocated.address);
+  return addresses;
+}
+
+// Of all that is routed as containers are, so that one more look is enough however many there are.
+Result<std::vector<ipam::AddressRange>> routed_addresses(netlink::NetlinkSocket& host) {
+  std::vector<ipam::AddressRange> ranges;
+  for (const AddressFamily family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) {
+    const netlink::RouteFilter filter{.table = netlink::kMainTable, .protocol = kEndpointRouteProtocol};
+    TOWPATH_TRY(const auto routes, netlink::dump_routes(host, family, filter));
+    for (const netlink::Route& route : routes) {
+      const IpAddress& address = route.key.destination.address();
+      if (stands_in_the_way(route, address)) ranges.push_back({address, address});
+    }
+  }
+  return ranges;
+}
+
+}  // namespace
+
+Result<std::vector<IpAddress>> find_clashes(netlink::NetlinkSocket& host,
+                                            const ipam::AttachmentId& attachment,
+                                            const std::vector<IpAddress>& addresses) {
+  netlink::Batch batch(host);
+  for (const IpAddress& address : addresses) batch.get_route(address);
+  std::vector<std::pair<IpAddress, IfIndex>> found;
+  // A destination that nothing leads to is a failure of its request, and no clash.
+  TOWPATH_TRY_STATUS(batch.execute_all([&](const netlink::MessageView& reply) {
+    const auto route = netlink::parse_route(reply);
+    if (!route) return;
+    const auto address = std::ranges::find_if(
+        addresses, [&](const IpAddress& wanted) { return stands_in_the_way(*route, wanted); });
+    if (address == addresses.end()) return;
+    found.emplace_back(*address, route->next_hops.empty() ? IfIndex{} : route->next_hops.front().device);
+  }));
+  std::vector<IpAddress> clashes;
+  for (const auto& [address, device] : found) {
+    const auto own = netlink::find_link(host, ipam::host_ifname(attachment));
+    if (!own || own->index != device) clashes.push_back(address);
+  }
+  return clashes;
+}
+
+CniStatus avoid_clashes(netlink::NetlinkSocket& host, ipam::StateStore& store, ipam::ReserveRequest request,
+                        ipam::EndpointRecord& record) {
+  for (;;) {
+    TOWPATH_CNI_TRY(const auto clashes, find_clashes(host, record.attachment, addresses_of(record)));
+    if (clashes.empty()) return {};
+    for (const IpAddress& address : clashes) {
+      if (std::ranges::find(request.choice.addresses, address) != request.choice.addresses.end()) {
+        return cni_fail(CniCode::kAddressTaken,
+                        fmt::format("address {} is in use: this host has a route to it that no record "
+                                    "explains; `towpathctl ipam check` says more",
+                                    address.to_string()));
+      }
+      request.choice.excluded.push_back({address, address});
+    }
+    TOWPATH_CNI_TRY(const auto routed, routed_addresses(host));
+    request.choice.excluded.insert(request.choice.excluded.end(), routed.begin(), routed.end());
+    // Each round excludes at least the addresses of the one before, so there is an end.
+    request.replaces = record.generation;
+    TOWPATH_CNI_TRY(record, store.reserve(request));
+  }
+}
+
+}  // namespace towpath::cni
