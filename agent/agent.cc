@@ -14,6 +14,7 @@
 #include "agent/dataplane/netlink_route_kernel.h"
 #include "agent/endpoint/netlink_port_kernel.h"
 #include "towpath/netlink/anti_spoofing.h"
+#include "towpath/netlink/privilege.h"
 #include "towpath/netlink/sysctl.h"
 
 namespace towpath::agent {
@@ -48,6 +49,7 @@ Status adopt(asio::posix::stream_descriptor& descriptor, int fd) {
 
 Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentConfig& config, Log& log,
                                             Notifier& notifier) {
+  TOWPATH_TRY_STATUS(netlink::check_privilege());
   TOWPATH_TRY(auto store, ipam::StateStore::open(config.state_dir, ipam::StateStore::OpenMode::kCreate));
   std::unique_ptr<Agent> agent(new Agent(loop, config, log, notifier, std::move(store)));
   // What another agent on this host makes fail, the control socket and port 179, comes before anything is

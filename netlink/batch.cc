@@ -374,7 +374,7 @@ void Batch::ask_for_acknowledgement() {
 
 Status Batch::collect(std::vector<Failure>& failures, const Reply& on_reply) {
   for (;;) {
-    auto datagram = socket_.receive();
+    auto datagram = socket_.receive_answer();
     if (!datagram) {
       const Error lost = std::move(datagram).error();
       if (lost.sys_errno == ENOBUFS) discard_answers();
@@ -401,7 +401,7 @@ Status Batch::collect(std::vector<Failure>& failures, const Reply& on_reply) {
 // answers there will be are in the queue already.
 void Batch::discard_answers() {
   for (;;) {
-    const auto datagram = socket_.receive(false);
+    const auto datagram = socket_.receive();
     if (!datagram && datagram.error().sys_errno != ENOBUFS) return;
   }
 }

@@ -136,7 +136,7 @@ Status forget_flow(NetlinkSocket& socket, const TrackedFlow& flow) {
   writer.end();
   TOWPATH_TRY_STATUS(socket.send(request));
   for (;;) {
-    TOWPATH_TRY(auto datagram, socket.receive());
+    TOWPATH_TRY(auto datagram, socket.receive_answer());
     while (const auto message = next_message(datagram)) {
       if (message->header.nlmsg_seq != sequence || message->header.nlmsg_type != NLMSG_ERROR) continue;
       const KernelAnswer answer = read_answer(*message);

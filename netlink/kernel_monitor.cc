@@ -95,7 +95,7 @@ Result<KernelMonitor> KernelMonitor::open(std::uint8_t route_protocol, std::uint
 Result<std::vector<KernelEvent>> KernelMonitor::read() {
   std::vector<KernelEvent> events;
   while (events.size() < kEventsPerRead) {
-    auto datagram = socket_.receive(false);
+    auto datagram = socket_.receive();
     if (!datagram) {
       if (datagram.error().sys_errno == EAGAIN) break;
       if (datagram.error().sys_errno != ENOBUFS) return std::unexpected(std::move(datagram).error());

@@ -74,7 +74,7 @@ Status NetlinkSocket::send(std::span<const std::byte> messages) {
   }
 }
 
-Result<std::span<const std::byte>> NetlinkSocket::receive(bool wait) {
+Result<std::span<const std::byte>> NetlinkSocket::receive() {
   for (;;) {
     sockaddr_nl from{};
     iovec part{buffer_.get(), kReceiveBytes};
@@ -86,7 +86,7 @@ Result<std::span<const std::byte>> NetlinkSocket::receive(bool wait) {
     message.msg_iovlen = 1;
     message.msg_control = control.data();
     message.msg_controllen = control.size();
-    const ssize_t got = ::recvmsg(fd_.get(), &message, wait ? 0 : MSG_DONTWAIT);
+    const ssize_t got = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT);
     if (got < 0) {
       if (errno == EINTR) continue;
       return fail_errno(errno, "receive from the kernel over netlink");
@@ -98,6 +98,13 @@ Result<std::span<const std::byte>> NetlinkSocket::receive(bool wait) {
     origin_ = origin_of(message);
     return std::span<const std::byte>(buffer_.get(), static_cast<std::size_t>(got));
   }
+}
+
+Result<std::span<const std::byte>> NetlinkSocket::receive_answer() {
+  auto datagram = receive();
+  if (!datagram && datagram.error().sys_errno == EAGAIN)
+    return fail(ErrorKind::kSystem, "the kernel did not answer a netlink request");
+  return datagram;
 }
 
 Status NetlinkSocket::dump(std::span<std::byte> request, const char* what,
@@ -123,7 +130,7 @@ Result<NetlinkSocket::DumpEnd> NetlinkSocket::dump_once(
   TOWPATH_TRY_STATUS(send(request));
   bool interrupted = false;
   for (;;) {
-    auto datagram = receive();
+    auto datagram = receive_answer();
     if (!datagram) {
       if (datagram.error().sys_errno != ENOBUFS) return std::unexpected(std::move(datagram).error());
       interrupted = true;  // the dump itself goes on; read it to its end before asking again

@@ -194,8 +194,9 @@ void NftTransaction::append_elements(const char* verb, const char* set, std::uin
 
 Status NftTransaction::commit() {
   if (descriptions_.size() == 1) return {};
-  // The kernel answers for every request, once it has carried out or undone them all. The last answer ends
-  // the wait.
+  // The kernel answers for every request, once it has carried out or undone them all, and the last answer is
+  // the end. It answers for the opening marker alone when it does not even look at the requests: they need a
+  // capability, or there is no nf_tables.
   for (std::size_t at = 0; at < buffer_.size();) {
     nlmsghdr header;
     std::memcpy(&header, buffer_.data() + at, sizeof header);
@@ -208,13 +209,13 @@ Status NftTransaction::commit() {
   TOWPATH_TRY_STATUS(socket_.send(buffer_));
   Error first;
   for (bool done = false; !done;) {
-    TOWPATH_TRY(auto datagram, socket_.receive());
+    TOWPATH_TRY(auto datagram, socket_.receive_answer());
     while (const auto message = next_message(datagram)) {
       const std::uint32_t index = message->header.nlmsg_seq - first_sequence_;
       if (index >= descriptions_.size() || message->header.nlmsg_type != NLMSG_ERROR) continue;
       const KernelAnswer answer = read_answer(*message);
       if (answer.sys_errno != 0 && first.message.empty()) first = make_error(answer, descriptions_[index]);
-      done |= index == last;
+      done |= index == last || (index == 0 && answer.sys_errno != 0);
     }
   }
   buffer_.clear();

@@ -154,7 +154,7 @@ Result<std::optional<PortTarget>> find_port_target(NetlinkSocket& socket, const 
   TOWPATH_TRY_STATUS(socket.send(request));
   std::optional<PortTarget> target;
   for (;;) {
-    TOWPATH_TRY(auto datagram, socket.receive());
+    TOWPATH_TRY(auto datagram, socket.receive_answer());
     while (const auto message = next_message(datagram)) {
       if (message->header.nlmsg_seq != sequence) continue;
       if (message->header.nlmsg_type != NLMSG_ERROR) {

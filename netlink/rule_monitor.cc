@@ -42,7 +42,7 @@ Result<RuleMonitor> RuleMonitor::open(std::vector<std::uint32_t> own_ports) {
 Result<std::optional<std::uint32_t>> RuleMonitor::read() {
   std::optional<std::uint32_t> culprit;
   for (;;) {
-    auto datagram = socket_.receive(false);
+    auto datagram = socket_.receive();
     if (!datagram) {
       if (datagram.error().sys_errno == EAGAIN) return culprit;
       if (datagram.error().sys_errno != ENOBUFS) return std::unexpected(std::move(datagram).error());

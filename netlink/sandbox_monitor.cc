@@ -24,7 +24,7 @@ Result<SandboxMonitor> SandboxMonitor::open() {
 Result<SandboxMonitor::Changes> SandboxMonitor::read() {
   Changes changes;
   while (changes.links.size() < kLinksPerRead) {
-    auto datagram = socket_.receive(false);
+    auto datagram = socket_.receive();
     if (!datagram) {
       if (datagram.error().sys_errno == EAGAIN) break;
       if (datagram.error().sys_errno != ENOBUFS) return std::unexpected(std::move(datagram).error());

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import unittest
 
-from lab import Lab, LabError, run, wait_until
+from lab import NETNS_DIR, Lab, LabError, run, wait_until
 
 EXTRA = "10.64.2.64/26"  # a block of host-b that comes and goes
 
@@ -170,6 +170,16 @@ class Lifecycle(unittest.TestCase):
         self.assertEqual(second.returncode, 1)
         self.assertIn(f"another towpathd (pid {self.a.agent.pid}) uses state_dir", second.stderr)
         self.assertTrue(self.a.established("host-b"))
+
+    def test_without_the_capability_it_says_so(self):
+        self.a.stop_agent()
+        before = self.a.routes()
+        done = subprocess.run(
+            ["nsenter", f"--net={NETNS_DIR / self.a.netns}", "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin",
+             self.lab.bin / "towpathd", "--config", self.a.config_path], stderr=subprocess.PIPE, text=True, timeout=30)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn('msg="cannot start" reason="this process may not change the network: it needs CAP_NET_ADMIN"', done.stderr)
+        self.assertEqual(self.a.routes(), before)
 
     def test_the_control_socket_comes_and_goes(self):
         self.assertEqual(self.a.socket.stat().st_mode & 0o7777, 0o660)

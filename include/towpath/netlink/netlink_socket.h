@@ -1,7 +1,8 @@
 // A netlink socket: it stays in the network namespace in which it was opened, whatever the thread does later.
 //
 // Model
-//   The kernel answers a request before send() returns, so a receive() after it never waits. Strict checking
+//   The kernel answers a request before send() returns, so nothing here ever waits: an answer that is not
+//   there will not come (the kernel refuses a batch of nf_tables as a whole, for one). Strict checking
 //   is on (a filter the kernel does not know is refused, not ignored), extended acknowledgements are on (a
 //   refusal says why), and the refused request is not sent back.
 //
@@ -35,8 +36,11 @@ class NetlinkSocket {
   // Whole messages, in one system call.
   Status send(std::span<const std::byte> messages);
   // One datagram; the span is valid until the next call. kUnavailable with ENOBUFS: the kernel dropped
-  // answers or notifications. kUnavailable with EAGAIN: nothing there (only with `wait` false).
-  Result<std::span<const std::byte>> receive(bool wait = true);
+  // answers or notifications. kUnavailable with EAGAIN: nothing there.
+  Result<std::span<const std::byte>> receive();
+  // The same for who has sent a request and knows that not all of its answer has come: kSystem if there is
+  // nothing.
+  Result<std::span<const std::byte>> receive_answer();
 
   // Sends a dump request (its sequence number is in it) and calls `visit` for each object. When the kernel
   // says that objects changed during the dump, calls `restart` and begins again; kUnavailable when that does

@@ -102,7 +102,7 @@ TEST_F(DataplaneKernelTest, ChangeOfNextHopsLeavesNoGap) {
   ASSERT_TRUE(in_sync());
   EXPECT_EQ(routes().counters().replaced, rows.size());
   std::size_t changes = 0;
-  for (auto datagram = listener->receive(false); datagram; datagram = listener->receive(false)) {
+  for (auto datagram = listener->receive(); datagram; datagram = listener->receive()) {
     while (const auto message = netlink::next_message(*datagram)) {
       ++changes;
       if (message->header.nlmsg_type != RTM_DELROUTE) continue;

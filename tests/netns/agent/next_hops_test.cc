@@ -62,7 +62,7 @@ class NextHopsTest : public DataplaneKernelTest, public ::testing::WithParamInte
   // Of routes with our protocol number.
   static Messages count_route_messages(netlink::NetlinkSocket& listener) {
     Messages seen;
-    for (auto datagram = listener.receive(false); datagram; datagram = listener.receive(false)) {
+    for (auto datagram = listener.receive(); datagram; datagram = listener.receive()) {
       while (const auto message = netlink::next_message(*datagram)) {
         const auto route = netlink::parse_route(*message);
         if (!route || route->protocol != netlink::kRouteProtocol) continue;
