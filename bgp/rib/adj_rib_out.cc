@@ -37,9 +37,8 @@ std::optional<ToldPath> AdjRibOut::find(PrefixRef prefix, std::uint32_t path_id)
     if (i == kNoIndex) return std::nullopt;
     return ToldPath{nodes_[i].attributes, nodes_[i].source, path_id};
   }
-  const Single* entry = single_[index(prefix.family())].find(prefix.number());
-  if (entry == nullptr || !entry->attributes) return std::nullopt;
-  return ToldPath{entry->attributes, entry->source, 0};
+  const ToldPath path = only(prefix);
+  return path.attributes ? std::optional(path) : std::nullopt;
 }
 
 void AdjRibOut::paths(PrefixRef prefix, std::vector<ToldPath>& out) const {
@@ -55,21 +54,26 @@ void AdjRibOut::paths(PrefixRef prefix, std::vector<ToldPath>& out) const {
 }
 
 void AdjRibOut::put(PrefixRef prefix, const ToldPath& path) {
-  erase(prefix, path.path_id);
   if (has_several(prefix)) {
+    erase(prefix, path.path_id);
     insert_node(prefix, path);
   } else {
+    // One look at the table, because this is done for each route of each group.
     TOWPATH_CHECK(path.path_id == 0);
     Single& entry = single_[index(prefix.family())].at(prefix.number());
-    entry.attributes = path.attributes;
-    entry.source = path.source;
+    if (entry.attributes) {
+      attributes_.unref(entry.attributes);
+      count(prefix.family(), entry.source, -1);
+    }
+    entry = {path.attributes, path.source, true};
   }
-  note_told(prefix, path.path_id);
   count(prefix.family(), path.source, 1);
 }
 
 void AdjRibOut::insert_node(PrefixRef prefix, const ToldPath& path) {
-  std::uint32_t* link = &several_[index(prefix.family())].at(prefix.number()).first;
+  Several& entry = several_[index(prefix.family())].at(prefix.number());
+  entry.highest = std::max(entry.highest, path.path_id);
+  std::uint32_t* link = &entry.first;
   while (*link != kNoIndex && nodes_[*link].path_id < path.path_id) link = &nodes_[*link].next;
   const std::uint32_t next = *link;
   // The pool may grow, but its elements stay where they are, and so does what `link` points to.

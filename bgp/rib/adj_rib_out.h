@@ -41,6 +41,11 @@ class AdjRibOut {
   AdjRibOut& operator=(const AdjRibOut&) = delete;
 
   std::optional<ToldPath> find(PrefixRef prefix, std::uint32_t path_id) const;
+  // Of a session without path identifiers: the path of the prefix, without attributes if none is told.
+  ToldPath only(PrefixRef prefix) const {
+    const Single* entry = single_[index(prefix.family())].find(prefix.number());
+    return entry == nullptr ? ToldPath{} : ToldPath{entry->attributes, entry->source, 0};
+  }
   // Appends the paths of the prefix, by their identifiers.
   void paths(PrefixRef prefix, std::vector<ToldPath>& out) const;
 

@@ -19,17 +19,12 @@ void close_segment(Batch& batch, std::size_t begin, Audience audience) {
 
 }  // namespace
 
-bool BatchBuilder::same_message(const Item& a, const Item& b) {
-  return a.audience == b.audience && a.path.attributes == b.path.attributes &&
-         a.path.source == b.path.source && a.prefix.family() == b.prefix.family();
-}
-
 // What is for one peer alone goes last, so that it leaves one gap only in the view of the others; withdrawals
 // go before announcements, which frees room in the receiver's tables first.
-bool BatchBuilder::in_order(const Item& a, const Item& b) {
-  const auto key = [](const Item& i) {
-    return std::tuple(i.audience.kind, static_cast<bool>(i.path.attributes), i.prefix.family(),
-                      i.audience.peer, i.path.attributes, i.path.source);
+bool BatchBuilder::in_order(const Run& a, const Run& b) {
+  const auto key = [](const Run& r) {
+    return std::tuple(r.kind.audience.kind, static_cast<bool>(r.kind.attributes), r.kind.family,
+                      r.kind.audience.peer, r.kind.attributes, r.kind.source, r.begin);
   };
   return key(a) < key(b);
 }
@@ -45,14 +40,14 @@ void BatchBuilder::format_marks(std::vector<Family>& families, RouteRefreshSubty
   families.clear();
 }
 
-Batch BatchBuilder::finish(std::vector<Refused>& refused) {
+Batch BatchBuilder::finish(std::vector<Route>& refused) {
   Batch batch;
   format_marks(begin_refresh_, RouteRefreshSubtype::kBegin, batch);
-  if (!std::ranges::is_sorted(items_, in_order)) std::ranges::sort(items_, in_order);
-  for (std::size_t begin = 0; begin < items_.size();) {
+  if (!std::ranges::is_sorted(runs_, in_order)) std::ranges::sort(runs_, in_order);
+  for (std::size_t begin = 0; begin < runs_.size();) {
     std::size_t end = begin + 1;
-    while (end < items_.size() && same_message(items_[begin], items_[end])) ++end;
-    format(std::span(items_).subspan(begin, end - begin), batch, refused);
+    while (end < runs_.size() && runs_[begin].kind == runs_[end].kind) ++end;
+    format(std::span(runs_).subspan(begin, end - begin), batch, refused);
     begin = end;
   }
   for (const Family family : end_of_rib_) {
@@ -62,40 +57,46 @@ Batch BatchBuilder::finish(std::vector<Refused>& refused) {
     close_segment(batch, begin, {});
   }
   format_marks(end_refresh_, RouteRefreshSubtype::kEnd, batch);
-  items_.clear();
+  routes_.clear();
+  runs_.clear();
   end_of_rib_.clear();
   batch.bytes.shrink_to_fit();
   return batch;
 }
 
-void BatchBuilder::format(std::span<const Item> run, Batch& out, std::vector<Refused>& refused) {
+void BatchBuilder::format(std::span<const Run> runs, Batch& out, std::vector<Route>& refused) {
   const std::size_t begin = out.bytes.size();
-  if (!run.front().path.attributes) {
-    format_withdrawals(run, out.bytes);
-  } else if (!format_announcements(run, out.bytes)) {
-    format_withdrawals(run, out.bytes);
-    for (const Item& item : run) refused.push_back({item.prefix, item.path.path_id});
+  if (!runs.front().kind.attributes) {
+    format_withdrawals(runs, out.bytes);
+  } else if (!format_announcements(runs, out.bytes)) {
+    format_withdrawals(runs, out.bytes);
+    for (const Run& run : runs) refused.insert(refused.end(), routes(run).begin(), routes(run).end());
   }
-  close_segment(out, begin, run.front().audience);
+  close_segment(out, begin, runs.front().kind.audience);
 }
 
-bool BatchBuilder::format_announcements(std::span<const Item> run, std::vector<std::byte>& out) {
-  const Item& first = run.front();
-  const Family family = first.prefix.family();
+bool BatchBuilder::format_announcements(std::span<const Run> runs, std::vector<std::byte>& out) {
+  const Kind& kind = runs.front().kind;
   const PathAttributes attributes =
-      as_sent(tables_.attributes.get(first.path.attributes), tables_.peers[first.path.source.value].peer,
-              family, target_, tables_.identity);
+      as_sent(tables_.attributes.get(kind.attributes), tables_.peers[kind.source.value].peer, kind.family,
+              target_, tables_.identity);
   encode_attributes(attributes, target_.session, encoded_);
-  AnnouncePacker packer(encoded_, family, attributes.next_hop, target_.session, out);
+  AnnouncePacker packer(encoded_, kind.family, attributes.next_hop, target_.session, out);
   if (!packer.fits()) return false;
-  for (const Item& item : run) packer.add(tables_.prefix(item.prefix), item.path.path_id);
-  packer.finish();
+  pack(runs, packer);
   return true;
 }
 
-void BatchBuilder::format_withdrawals(std::span<const Item> run, std::vector<std::byte>& out) {
-  WithdrawPacker packer(run.front().prefix.family(), target_.session, out);
-  for (const Item& item : run) packer.add(tables_.prefix(item.prefix), item.path.path_id);
+void BatchBuilder::format_withdrawals(std::span<const Run> runs, std::vector<std::byte>& out) {
+  WithdrawPacker packer(runs.front().kind.family, target_.session, out);
+  pack(runs, packer);
+}
+
+template <class Packer>
+void BatchBuilder::pack(std::span<const Run> runs, Packer& packer) {
+  for (const Run& run : runs) {
+    for (const Route& route : routes(run)) packer.add(tables_.prefix(route.prefix), route.path_id);
+  }
   packer.finish();
 }
 

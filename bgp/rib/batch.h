@@ -48,13 +48,13 @@ class BatchBuilder {
   BatchBuilder(const RibTables& tables, const ExportTarget& target) : tables_(tables), target_(target) {}
 
   bool empty() const {
-    return items_.empty() && end_of_rib_.empty() && begin_refresh_.empty() && end_refresh_.empty();
+    return runs_.empty() && end_of_rib_.empty() && begin_refresh_.empty() && end_refresh_.empty();
   }
   void announce(PrefixRef prefix, const ToldPath& path, Audience audience) {
-    items_.push_back({audience, path, prefix});
+    add({audience, path.attributes, path.source, prefix.family()}, {prefix, path.path_id});
   }
   void withdraw(PrefixRef prefix, std::uint32_t path_id, Audience audience) {
-    items_.push_back({audience, {{}, kLocalPeer, path_id}, prefix});
+    add({audience, {}, kLocalPeer, prefix.family()}, {prefix, path_id});
   }
   // Behind all routes of the batch.
   void end_of_rib(Family family) { end_of_rib_.push_back(family); }
@@ -62,31 +62,53 @@ class BatchBuilder {
   void begin_refresh(Family family) { begin_refresh_.push_back(family); }
   void end_refresh(Family family) { end_refresh_.push_back(family); }
 
-  struct Refused {
+  struct Route {
     PrefixRef prefix;
     std::uint32_t path_id = 0;
   };
   // Formats everything and starts anew. Routes whose attributes do not fit any message of this session are
   // withdrawn instead (RFC 8654 section 4) and appended to `refused`.
-  Batch finish(std::vector<Refused>& refused);
+  Batch finish(std::vector<Route>& refused);
 
  private:
-  struct Item {
+  // What may share messages.
+  struct Kind {
     Audience audience;
-    ToldPath path;  // without attributes: withdrawn
-    PrefixRef prefix;
+    AttributeId attributes;  // none: withdrawn
+    PeerId source;
+    Family family{};
+    friend bool operator==(const Kind&, const Kind&) = default;
+  };
+  // Routes of one kind that came in a row, as most do: they are put in order together.
+  struct Run {
+    Kind kind;
+    std::uint32_t begin = 0;  // in routes_
+    std::uint32_t end = 0;
   };
 
-  static bool same_message(const Item& a, const Item& b);
-  static bool in_order(const Item& a, const Item& b);
-  void format(std::span<const Item> run, Batch& out, std::vector<Refused>& refused);
+  void add(const Kind& kind, Route route) {
+    if (runs_.empty() || runs_.back().kind != kind) {
+      const auto here = static_cast<std::uint32_t>(routes_.size());
+      runs_.push_back({kind, here, here});
+    }
+    routes_.push_back(route);
+    ++runs_.back().end;
+  }
+  static bool in_order(const Run& a, const Run& b);
+  void format(std::span<const Run> runs, Batch& out, std::vector<Route>& refused);
   static void format_marks(std::vector<Family>& families, RouteRefreshSubtype subtype, Batch& out);
-  bool format_announcements(std::span<const Item> run, std::vector<std::byte>& out);
-  void format_withdrawals(std::span<const Item> run, std::vector<std::byte>& out);
+  bool format_announcements(std::span<const Run> runs, std::vector<std::byte>& out);
+  void format_withdrawals(std::span<const Run> runs, std::vector<std::byte>& out);
+  std::span<const Route> routes(const Run& run) const {
+    return std::span(routes_).subspan(run.begin, run.end - run.begin);
+  }
+  template <class Packer>
+  void pack(std::span<const Run> runs, Packer& packer);
 
   const RibTables& tables_;
   const ExportTarget& target_;
-  std::vector<Item> items_;
+  std::vector<Route> routes_;
+  std::vector<Run> runs_;
   std::vector<Family> end_of_rib_;
   std::vector<Family> begin_refresh_;
   std::vector<Family> end_refresh_;

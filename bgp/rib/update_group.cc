@@ -11,8 +11,9 @@ namespace {
 
 constexpr unsigned kSlicesPerPull = 4;
 
-bool has(const std::vector<ToldPath>& paths, std::uint32_t path_id) {
-  return std::ranges::find(paths, path_id, &ToldPath::path_id) != paths.end();
+const ToldPath* find(const std::vector<ToldPath>& paths, std::uint32_t path_id) {
+  const auto found = std::ranges::find(paths, path_id, &ToldPath::path_id);
+  return found == paths.end() ? nullptr : &*found;
 }
 
 // The end of the message that starts at `at`; its length stands behind the marker (RFC 4271 section 4.1).
@@ -166,6 +167,7 @@ RibReader UpdateGroup::copy(const RibReader& reader) {
 // Puts the next prefixes into read_, and families whose walk is through and announced by End-of-RIB into
 // walked_. True where they come from a walk.
 bool UpdateGroup::read(RibReader& reader) {
+  asked_ = {};
   TableWalk& walk = reader.walk;
   if (!walk.active()) {
     tables_.journal.read(reader.cursor, tables_.limits.batch_prefixes, read_);
@@ -194,12 +196,10 @@ bool UpdateGroup::read(RibReader& reader) {
 
 // What the group is to be told of a prefix now, with a reference taken on each set of attributes.
 void UpdateGroup::evaluate(PrefixRef prefix, std::vector<ToldPath>& out) {
-  const auto& session = target_.session.of(prefix.family());
-  if (!session.enabled) return;
-  if (!session.add_path_send) {
-    if (tables_.best(prefix) != nullptr) evaluate(prefix, tables_.first_path(prefix), 0, out);
-    return;
-  }
+  const auto add = [&out](const ToldPath& path) {
+    if (path.attributes) out.push_back(path);
+  };
+  if (!sends_several(prefix)) return add(evaluate_best(prefix));
   tables_.assign_sent_ids(prefix);
   tables_.candidates(prefix, candidates_);
   const std::size_t limit = target_.path_limit == 0 ? candidates_.size() : target_.path_limit;
@@ -211,27 +211,40 @@ void UpdateGroup::evaluate(PrefixRef prefix, std::vector<ToldPath>& out) {
       path = select_best(rest).path;
     }
     std::erase_if(candidates_, [path](const Candidate& c) { return c.path == path; });
-    evaluate(prefix, path, tables_.sent_id(path), out);
+    add(evaluate(prefix, tables_.paths[path], tables_.sent_id(path)));
   }
 }
 
-void UpdateGroup::evaluate(PrefixRef prefix, std::uint32_t path, std::uint32_t path_id,
-                           std::vector<ToldPath>& out) {
-  const PathEntry& entry = tables_.paths[path];
-  AttributeId attributes = entry.attributes;
+// Of a session without path identifiers. Without attributes: nothing.
+ToldPath UpdateGroup::evaluate_best(PrefixRef prefix) {
+  const PathEntry* best = tables_.best(prefix);
+  return best == nullptr ? ToldPath{} : evaluate(prefix, *best, 0);
+}
+
+ToldPath UpdateGroup::evaluate(PrefixRef prefix, const PathEntry& path, std::uint32_t path_id) {
+  AttributeId attributes;
   if (target_.policy) {
-    attributes = evaluate_by_policy(prefix, entry);
-    if (!attributes) return;
-  } else {
-    const PeerKind source = tables_.peers[entry.peer.value].peer.kind;
-    if (!is_exportable(tables_.attributes.keys(attributes), source, prefix.family(), target_)) return;
+    attributes = evaluate_by_policy(prefix, path);
+  } else if (exportable(path, prefix.family())) {
+    attributes = path.attributes;
     tables_.attributes.ref(attributes);
   }
-  out.push_back({attributes, entry.peer, path_id});
+  return {attributes, path.peer, path_id};
+}
+
+// Without a policy it depends on these three alone, which stay the same over long runs of a table.
+bool UpdateGroup::exportable(const PathEntry& path, Family family) {
+  if (asked_.attributes != path.attributes || asked_.source != path.peer || asked_.family != family) {
+    const PeerKind source = tables_.peers[path.peer.value].peer.kind;
+    asked_ = {path.attributes, path.peer, family,
+              is_exportable(tables_.attributes.keys(path.attributes), source, family, target_)};
+  }
+  return asked_.exportable;
 }
 
 AttributeId UpdateGroup::evaluate_by_policy(PrefixRef prefix, const PathEntry& path) {
   const RibPeer& source = tables_.peers[path.peer.value].peer;
+  if (!target_.session.of(prefix.family()).enabled) return {};
   if (!may_export(tables_.attributes.keys(path.attributes), source.kind, target_)) return {};
   const auto attributes = exported_by_policy(tables_.prefix(prefix), tables_.attributes.get(path.attributes),
                                              source, target_, tables_.identity);
@@ -265,42 +278,59 @@ void UpdateGroup::format_shared() {
 }
 
 void UpdateGroup::change(PrefixRef prefix) {
+  if (sends_several(prefix)) return change_several(prefix);
+  const ToldPath known = adj_rib_out_.only(prefix);
+  const ToldPath now = evaluate_best(prefix);
+  if (now.attributes) {
+    tell(prefix, now, known);
+  } else if (known.attributes) {
+    withdraw(prefix, known);
+  }
+}
+
+void UpdateGroup::change_several(PrefixRef prefix) {
   evaluate(prefix, now_);
   adj_rib_out_.paths(prefix, known_);
   for (const ToldPath& known : known_) {
-    if (has(now_, known.path_id)) continue;
-    builder_.withdraw(prefix, known.path_id, {Audience::Kind::kAllBut, known.source});
-    adj_rib_out_.erase(prefix, known.path_id);
+    if (find(now_, known.path_id) == nullptr) withdraw(prefix, known);
   }
-  for (const ToldPath& path : now_) tell(prefix, path);
+  for (const ToldPath& path : now_) {
+    const ToldPath* known = find(known_, path.path_id);
+    tell(prefix, path, known == nullptr ? ToldPath{} : *known);
+  }
   known_.clear();
   now_.clear();
 }
 
-void UpdateGroup::tell(PrefixRef prefix, const ToldPath& path) {
-  const auto known = adj_rib_out_.find(prefix, path.path_id);
+// `known`: what was told with this identifier before, without attributes if nothing was.
+void UpdateGroup::tell(PrefixRef prefix, const ToldPath& path, const ToldPath& known) {
   if (known == path) {
     tables_.attributes.unref(path.attributes);
     return;
   }
   builder_.announce(prefix, path, {Audience::Kind::kAllBut, path.source});
-  if (known && known->source != path.source && is_member(path.source)) {
+  if (known.attributes && known.source != path.source && is_member(path.source)) {
     builder_.withdraw(prefix, path.path_id, {Audience::Kind::kOnly, path.source});
   }
   adj_rib_out_.put(prefix, path);
+}
+
+void UpdateGroup::withdraw(PrefixRef prefix, const ToldPath& known) {
+  builder_.withdraw(prefix, known.path_id, {Audience::Kind::kAllBut, known.source});
+  adj_rib_out_.erase(prefix, known.path_id);
 }
 
 void UpdateGroup::format_solo(PeerOutput& output) {
   const bool walking = read(output.solo);
   for (const PrefixRef prefix : read_) {
     evaluate(prefix, now_);
-    for (const ToldPath& path : now_) formatted_.push_back(path.attributes);
-    std::erase_if(now_, [&](const ToldPath& path) { return path.source == output.peer; });
     for (const ToldPath& path : now_) {
+      formatted_.push_back(path.attributes);
+      if (path.source == output.peer) continue;
       builder_.announce(prefix, path, {});
       adj_rib_out_.note_told(prefix, path.path_id);
     }
-    withdraw_others(output, prefix, walking);
+    if (!walking || !output.before.empty()) withdraw_others(output, prefix, walking);
     now_.clear();
   }
   for (const Family family : walked_) builder_.end_of_rib(family);
@@ -320,7 +350,8 @@ void UpdateGroup::withdraw_others(const PeerOutput& output, PrefixRef prefix, bo
   if (walking) end = first;
   for (const auto& group : output.before) end = std::max(end, group->adj_rib_out_.ever_told(prefix).end);
   for (std::uint32_t id = first; id < end; ++id) {
-    if (!has(now_, id)) builder_.withdraw(prefix, id, {});
+    const ToldPath* now = find(now_, id);
+    if (now == nullptr || now->source == output.peer) builder_.withdraw(prefix, id, {});
   }
 }
 

@@ -119,14 +119,18 @@ class UpdateGroup {
   bool read(RibReader& reader);
   RibReader copy(const RibReader& reader);
   void evaluate(PrefixRef prefix, std::vector<ToldPath>& out);
-  void evaluate(PrefixRef prefix, std::uint32_t path, std::uint32_t path_id, std::vector<ToldPath>& out);
+  ToldPath evaluate_best(PrefixRef prefix);
+  ToldPath evaluate(PrefixRef prefix, const PathEntry& path, std::uint32_t path_id);
+  bool exportable(const PathEntry& path, Family family);
   AttributeId evaluate_by_policy(PrefixRef prefix, const PathEntry& path);
 
   void add_member(PeerOutput& output);
   void remove_member(PeerOutput& output);
   void format_shared();
   void change(PrefixRef prefix);
-  void tell(PrefixRef prefix, const ToldPath& path);
+  void change_several(PrefixRef prefix);
+  void tell(PrefixRef prefix, const ToldPath& path, const ToldPath& known);
+  void withdraw(PrefixRef prefix, const ToldPath& known);
   void format_solo(PeerOutput& output);
   void withdraw_others(const PeerOutput& output, PrefixRef prefix, bool walking);
 
@@ -137,6 +141,7 @@ class UpdateGroup {
   void take(PeerOutput& output);
   void drop_read_batches();
   void leave_slow_behind();
+  bool sends_several(PrefixRef prefix) const { return target_.session.of(prefix.family()).add_path_send; }
   bool is_member(PeerId peer) const { return peer.value < is_member_.size() && is_member_[peer.value]; }
   std::uint64_t queue_end() const { return queue_begin_ + queue_.size(); }
 
@@ -156,10 +161,19 @@ class UpdateGroup {
   std::size_t attached_ = 0;
   bool retired_ = false;
 
+  // The last answer of exportable(). For one slice: later its number may be another set's.
+  struct Asked {
+    AttributeId attributes;
+    PeerId source;
+    Family family{};
+    bool exportable = false;
+  };
+  Asked asked_;
+
   // Scratch, emptied after use.
   std::vector<PrefixRef> read_;
   std::vector<Family> walked_;
-  std::vector<BatchBuilder::Refused> refused_;
+  std::vector<BatchBuilder::Route> refused_;
   std::vector<ToldPath> now_;
   std::vector<ToldPath> known_;
   std::vector<Candidate> candidates_;
