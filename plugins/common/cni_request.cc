@@ -221,7 +221,8 @@ CniStatus read_config(CniRequest& request, CniVersion& version) {
                     "digit)",
                     show(Json(request.network))));
   }
-  if (const Json* previous = config.find("prevResult")) {
+  const Json* previous = config.find("prevResult");
+  if (previous != nullptr && !only_removes(request.command)) {
     TOWPATH_TRY(request.prev_result, CniResult::parse(*previous, "prevResult"));
   }
   if (request.command == CniCommand::kGc) TOWPATH_TRY_STATUS(read_valid_attachments(config, request));

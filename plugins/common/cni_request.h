@@ -25,6 +25,11 @@ enum class CniCommand { kAdd, kDel, kCheck, kGc, kStatus, kVersion };
 
 std::string_view format(CniCommand command);  // "ADD"
 std::optional<CniCommand> parse_command(std::string_view text);
+// DEL and GC. They must work with a configuration that went wrong after ADD, so of all its keys they read
+// only those that say where to look: cniVersion, name, stateDir, controlSocket and ipam.type.
+constexpr bool only_removes(CniCommand command) {
+  return command == CniCommand::kDel || command == CniCommand::kGc;
+}
 
 // The value of an environment variable; nothing if it is not set.
 using Environment = std::function<std::optional<std::string>(const char* name)>;

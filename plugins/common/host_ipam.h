@@ -34,7 +34,8 @@ struct IpamConfig {
   std::map<std::string, std::string> labels;  // args.cni.labels
 
   bool is_own() const { return type == kOwnIpamType; }
-  // The `ipam` object may be missing; then the type is ours. That of another plugin is not looked into.
+  // The `ipam` object may be missing; then the type is ours. That of another plugin is not looked into. For
+  // DEL and GC only type and state directory are read.
   static CniExpected<IpamConfig> parse(const CniRequest& request);
 };
 

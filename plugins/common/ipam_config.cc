@@ -266,7 +266,7 @@ CniStatus read_own(const CniRequest& request, const JsonObject& config, const Js
   TOWPATH_TRY_STATUS(read_ranges(ipam, "exclude", choice.excluded));
   const std::vector<AddressRange> never = choice.excluded;
   TOWPATH_TRY_STATUS(read_ranges(ipam, "reserve", choice.excluded));
-  // What a runtime asks for one container concerns ADD only: a wrong wish must not keep DEL from its work.
+  // What a runtime asks for one container concerns ADD only.
   if (request.command != CniCommand::kAdd) return choose_pool(request, pools, pool, choice.pool);
   if (args) {
     TOWPATH_TRY(pool, args->string_or("pool", pool));
@@ -278,6 +278,14 @@ CniStatus read_own(const CniRequest& request, const JsonObject& config, const Js
   return refuse_excluded(choice.addresses, never);
 }
 
+// Where it cannot be read nothing but our own can be given back.
+std::string type_or_ours(const Json& config) {
+  const auto ipam = config.find("ipam");
+  if (ipam == config.end() || !ipam->is_object()) return kOwnIpamType;
+  const auto type = ipam->find("type");
+  return type != ipam->end() && type->is_string() ? type->get<std::string>() : kOwnIpamType;
+}
+
 }  // namespace
 
 CniExpected<IpamConfig> IpamConfig::parse(const CniRequest& request) {
@@ -287,6 +295,10 @@ CniExpected<IpamConfig> IpamConfig::parse(const CniRequest& request) {
   if (!out.state_dir.starts_with('/')) {
     return cni_fail(CniCode::kInvalidConfig,
                     fmt::format("stateDir: '{}' is not an absolute path", out.state_dir));
+  }
+  if (only_removes(request.command)) {
+    out.type = type_or_ours(request.config);
+    return out;
   }
   std::optional<JsonObject> args;
   TOWPATH_TRY(const auto all_args, config.object("args"));

@@ -9,6 +9,12 @@ namespace towpath::cni {
 CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
   NetworkConfig out;
   TOWPATH_TRY(out.ipam, IpamConfig::parse(request));
+  TOWPATH_TRY(const JsonObject config, JsonObject::make(request.config, ""));
+  auto socket = config.string_or("controlSocket", out.ipam.state_dir + "/towpathd.sock");
+  if (only_removes(request.command)) {
+    out.control_socket = socket.value_or("");  // an agent that is not told finds out by itself
+    return out;
+  }
   for (std::size_t i = 0; i < out.ipam.routes.size(); ++i) {
     const CniRoute& route = out.ipam.routes[i];
     if (route.advmss || route.scope) {
@@ -18,14 +24,13 @@ CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
                       route.advmss ? "advmss" : "scope", route.advmss ? *route.advmss : *route.scope));
     }
   }
-  TOWPATH_TRY(const JsonObject config, JsonObject::make(request.config, ""));
   TOWPATH_TRY(const auto mtu, config.number("mtu", 0, 65535));
   out.mtu = mtu.value_or(0);
   constexpr std::uint32_t kSmallestIpv4Mtu = 68;  // RFC 791
   if (out.mtu != 0 && out.mtu < kSmallestIpv4Mtu) {
     return cni_fail(CniCode::kInvalidConfig, fmt::format("mtu: '{}' is below {}", out.mtu, kSmallestIpv4Mtu));
   }
-  TOWPATH_TRY(out.control_socket, config.string_or("controlSocket", out.ipam.state_dir + "/towpathd.sock"));
+  TOWPATH_TRY(out.control_socket, std::move(socket));
   if (!out.control_socket.starts_with('/')) {
     return cni_fail(CniCode::kInvalidConfig,
                     fmt::format("controlSocket: '{}' is not an absolute path", out.control_socket));

@@ -110,6 +110,44 @@ TEST_F(TowpathPluginTest, DelInAllItsForms) {
   expect_nothing_left();
 }
 
+// The configuration went wrong after ADD: nobody may be left behind for that.
+TEST_F(TowpathPluginTest, DelAndGcReadOnlyTheKeysThatTheyNeed) {
+  const char* const broken[] = {R"({"mtu":-1})",
+                                R"({"dns":5})",
+                                R"({"capabilities":7})",
+                                R"({"controlSocket":"relative"})",
+                                R"({"controlSocket":[]})",
+                                R"({"prevResult":"none"})",
+                                R"({"prevResult":{"ips":[{"address":"x"}]}})",
+                                R"({"runtimeConfig":3,"args":[]})",
+                                R"({"args":{"cni":{"labels":1}}})",
+                                R"({"ipam":{"type":"towpath-ipam","blocks":["x"],"pools":9,"what":0}})",
+                                R"({"ipam":"none"})",
+                                R"({"ipam":{"type":null}})"};
+  for (const std::string keys : broken) {
+    const NetworkNamespace sandbox;
+    ASSERT_TRUE(add("a", sandbox).ok());
+    const PluginAnswer refused = call("ADD", "b", sandbox.path(), keys);
+    EXPECT_TRUE(!refused.ok() || keys.find("null") != std::string::npos) << keys;
+    static_cast<void>(call("DEL", "b", sandbox.path()));
+    const PluginAnswer deleted = call("DEL", "a", sandbox.path(), keys);
+    EXPECT_TRUE(deleted.ok()) << keys << deleted.text;
+    expect_nothing_left();
+    {
+      const NetworkNamespace dead;
+      ASSERT_TRUE(add("c", dead).ok());
+    }
+    Json list = Json::parse(keys);
+    list["cni.dev/valid-attachments"] = Json::array();
+    const PluginAnswer collected = call("GC", "", "", list.dump());
+    EXPECT_TRUE(collected.ok()) << keys << collected.text;
+    EXPECT_TRUE(records().empty()) << keys;
+  }
+  const NetworkNamespace sandbox;
+  EXPECT_EQ(call("DEL", "a", sandbox.path(), R"({"stateDir":5})").code(), 7U) << "where to look it must know";
+  EXPECT_EQ(call("DEL", "a", sandbox.path(), R"({"name":"-"})").code(), 7U);
+}
+
 TEST_F(TowpathPluginTest, DelWithoutTheStoreStillRemovesTheLink) {
   const NetworkNamespace sandbox;
   ASSERT_TRUE(add("a", sandbox).ok());

@@ -135,6 +135,21 @@ TEST_F(IpamPluginTest, GcFreesWhatIsNotListed) {
   EXPECT_TRUE(records().empty());
 }
 
+TEST_F(IpamPluginTest, DelAndGcReadOnlyTheKeysThatTheyNeed) {
+  for (const char* keys : {R"({"ipam":{"type":"towpath-ipam","blocks":[1]}})", R"({"ipam":[]})",
+                           R"({"args":{"cni":5},"prevResult":true})"}) {
+    ASSERT_TRUE(call("ADD", "a").ok());
+    EXPECT_EQ(call("ADD", "b", keys).code(), 7U) << keys;
+    EXPECT_TRUE(call("DEL", "a", keys).ok()) << keys;
+    EXPECT_TRUE(records().empty());
+    ASSERT_TRUE(call("ADD", "a").ok());
+    Json list = Json::parse(keys);
+    list["cni.dev/valid-attachments"] = Json::array();
+    EXPECT_TRUE(call("GC", "x", list.dump()).ok()) << keys;
+    EXPECT_TRUE(records().empty());
+  }
+}
+
 TEST_F(IpamPluginTest, ADamagedStore) {
   ASSERT_TRUE(call("ADD", "a").ok());
   const std::string file = state_dir() + "/db/data.mdb";
