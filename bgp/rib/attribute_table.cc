@@ -64,6 +64,7 @@ AttributeId AttributeTable::intern(const PathAttributes& attributes, const NextH
   set.keys.next_hop_is_v6 = next_hop.address.is_v6();
   set.hash = hash;
   set.references = 1;
+  set.hop = next_hops_.ref(next_hop.address);
   set.size = static_cast<std::uint32_t>(scratch_.size());
   set.bytes = std::make_unique_for_overwrite<std::byte[]>(scratch_.size());
   std::ranges::copy(scratch_, set.bytes.get());
@@ -77,6 +78,7 @@ void AttributeTable::unref(AttributeId id) {
   TOWPATH_CHECK(set.references != 0);
   if (--set.references != 0) return;
   remove(set.hash, id.value);
+  next_hops_.unref(set.hop);
   set.bytes.reset();
   set.size = 0;
   free_.push_back(id.value);

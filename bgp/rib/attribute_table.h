@@ -17,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "bgp/rib/next_hops.h"
 #include "bgp/rib/pool.h"
 #include "towpath/bgp/path_attributes.h"
 
@@ -43,11 +44,11 @@ struct AttributeKeys {
   std::uint16_t as_path_length = 0;
   std::uint16_t cluster_list_length = 0;
   Origin origin = Origin::kIgp;
-  bool no_export = false;  // also NO_EXPORT_SUBCONFED: we are no confederation, so it means the same
-  bool no_advertise = false;
-  bool discard = false;
-  bool only_to_customer = false;  // RFC 9234
-  bool next_hop_is_v6 = false;    // of an IPv4 route: only for peers that know RFC 8950
+  bool no_export : 1 = false;  // also NO_EXPORT_SUBCONFED: we are no confederation, so it means the same
+  bool no_advertise : 1 = false;
+  bool discard : 1 = false;
+  bool only_to_customer : 1 = false;  // RFC 9234
+  bool next_hop_is_v6 : 1 = false;    // of an IPv4 route: only for peers that know RFC 8950
 
   // With the next hop of `attributes`.
   static AttributeKeys of(const PathAttributes& attributes);
@@ -65,6 +66,11 @@ class AttributeTable {
   NextHop next_hop(AttributeId id) const;
   PathAttributes get(AttributeId id) const;
 
+  // The number of its next hop there.
+  std::uint32_t hop(AttributeId id) const { return sets_[id.value].hop; }
+  NextHops& next_hops() { return next_hops_; }
+  const NextHops& next_hops() const { return next_hops_; }
+
   std::size_t size() const { return used_; }
 
  private:
@@ -73,9 +79,11 @@ class AttributeTable {
     std::uint32_t hash = 0;
     std::uint32_t references = 0;
     std::uint32_t size = 0;
+    std::uint32_t hop = kNoIndex;
     std::unique_ptr<std::byte[]> bytes;
     std::span<const std::byte> view() const { return {bytes.get(), size}; }
   };
+  static_assert(sizeof(Set) == 48);
   // Open addressing; the hash is at hand so that a probe rarely touches a set.
   struct Cell {
     std::uint32_t hash = 0;
@@ -87,6 +95,7 @@ class AttributeTable {
   void remove(std::uint32_t hash, std::uint32_t id);
 
   SparseArray<Set> sets_;
+  NextHops next_hops_;
   std::vector<std::uint32_t> free_;
   std::uint32_t end_ = 0;
   std::size_t used_ = 0;

@@ -59,8 +59,8 @@ std::strong_ordering compare_at(DecisionRung rung, const Candidate& a, const Can
       return x.neighbour_as == y.neighbour_as ? x.med <=> y.med : std::strong_ordering::equal;
     // 6. eBGP before iBGP (d).
     case DecisionRung::kExternal: return is_internal(a.peer->kind) <=> is_internal(b.peer->kind);
-    // 7. Lower cost to the next hop (e): no IGP is asked, all cost the same.
-    case DecisionRung::kIgpMetric: return std::strong_ordering::equal;
+    // 7. Lower cost of the way to the next hop (e).
+    case DecisionRung::kIgpMetric: return a.cost <=> b.cost;
     // 8. Lower BGP identifier (f), or originator (RFC 4456 section 9).
     case DecisionRung::kRouterId: return router_id(a) <=> router_id(b);
     // 9. Shorter CLUSTER_LIST (RFC 4456 section 9).

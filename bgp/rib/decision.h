@@ -24,6 +24,7 @@ struct Candidate {
   const RibPeer* peer = nullptr;
   std::uint32_t path_id = 0;
   std::uint32_t path = kNoIndex;  // for the caller
+  std::uint32_t cost = 0;         // of the way to the next hop
 };
 
 // less: `a` is preferred. equal also where the rung does not compare these two.

@@ -67,7 +67,14 @@ Importer::Result Importer::import(const Prefix& prefix) {
       peer_.import_policy &&
       peer_.import_policy->apply(route_, tables_.identity.as).verdict.value_or(Verdict::kReject) !=
           Verdict::kReject;
-  return {id_, accepted ? PathExclusion::kNone : PathExclusion::kImportRules};
+  if (!accepted) return {id_, PathExclusion::kImportRules};
+  if (!by_next_hop_) by_next_hop_ = taken(id_).exclusion;
+  return {id_, *by_next_hop_};
+}
+
+Importer::Result Importer::taken(AttributeId attributes) {
+  tables_.attributes.next_hops().use(tables_.attributes.hop(attributes));
+  return {attributes, tables_.exclusion_by_next_hop(attributes)};
 }
 
 Importer::Result Importer::change(const Prefix& prefix) {
@@ -79,10 +86,10 @@ Importer::Result Importer::change(const Prefix& prefix) {
     return {id_, PathExclusion::kImportRules};
   }
   if (shut_down_) route.attributes.local_pref = kShutDownLocalPref;
-  if (!outcome.changed && !shut_down_) return {id_, PathExclusion::kNone};
+  if (!outcome.changed && !shut_down_) return taken(id_);
   forget();
   changed_ = tables_.attributes.intern(route.attributes, route.attributes.next_hop);
-  return {changed_, PathExclusion::kNone};
+  return taken(changed_);
 }
 
 void Importer::forget() {

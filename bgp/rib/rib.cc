@@ -275,6 +275,31 @@ void Rib::select(PrefixRef prefix, const Best& before) {
   if (several || best(prefix) != before) tables_->journal.record(prefix);
 }
 
+// --- next hops
+
+void Rib::set_next_hop(const IpAddress& address, const NextHopState& state) {
+  NextHops& next_hops = tables_->attributes.next_hops();
+  if (!next_hops.set(address, state)) return;
+  for (const Family family : kAllFamilies) {
+    const bool under_way = std::ranges::any_of(
+        jobs_, [family](const Job& job) { return job.kind == Job::Kind::kNextHops && job.family == family; });
+    const std::uint32_t news = next_hops.last_change();
+    if (!under_way) jobs_.push_back({Job::Kind::kNextHops, kLocalPeer, family, {}, 0, news, news});
+  }
+}
+
+bool Rib::knows_next_hop(const IpAddress& address) const {
+  return tables_->attributes.next_hops().knows(address);
+}
+
+std::vector<IpAddress> Rib::take_untold_next_hops() {
+  return tables_->attributes.next_hops().take_untold();
+}
+
+std::vector<NextHopRow> Rib::next_hops() const {
+  return tables_->attributes.next_hops().in_use();
+}
+
 // --- the FIB
 
 void Rib::set_multipath(const MultipathLimits& limits) {

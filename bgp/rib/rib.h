@@ -17,9 +17,9 @@
 //   (update_group.h).
 //
 // Long work
-//   clear_peer(), sweep_stale(), set_import_policy() and remove_peer() take effect in slices: they note the
-//   job, and work() goes on with it. Whoever calls them has work() called until it returns false. Routes that
-//   the peer announces in the meantime are not touched by an older clear or sweep.
+//   clear_peer(), sweep_stale(), set_import_policy(), set_next_hop() and remove_peer() take effect in slices:
+//   they note the job, and work() goes on with it. Whoever calls them has work() called until it returns
+//   false. Routes that the peer announces in the meantime are not touched by an older clear or sweep.
 //
 // Ownership: owns everything; slices from pull() keep their bytes alive by themselves. Not copyable.
 // Threading: owned by the loop; no locks.
@@ -94,6 +94,18 @@ class Rib {
   void clear_peer(PeerId peer, Family family);
   // Goes on with what was begun; looks at about `budget` prefixes. False when nothing is left to do.
   bool work(std::size_t budget);
+
+  // --- next hops (RFC 4271 section 9.1.2.1)
+
+  // Of one that nothing was said of, all is well: its routes are used. So who wants none to be used too early
+  // says what he knows before the first announce() with it; that costs no look at the table. Later news lets
+  // its prefixes be decided anew, in slices.
+  void set_next_hop(const IpAddress& address, const NextHopState& state);
+  bool knows_next_hop(const IpAddress& address) const;
+  // Those that routes in the RIB have and of which nothing is known (a rule can set any), each once.
+  std::vector<IpAddress> take_untold_next_hops();
+  // Of all routes that were taken from peers.
+  std::vector<NextHopRow> next_hops() const;
 
   // --- own routes
 
@@ -186,6 +198,7 @@ class Rib {
   void start(Job job);
   bool run(Job& job, std::size_t& budget);
   void run_on(const Job& job, PrefixRef prefix);
+  void look_at_next_hops(std::uint32_t since, PrefixRef prefix);
   void sweep(const Job& job, PrefixRef prefix, std::uint32_t path);
   void apply_rules(PrefixRef prefix, std::uint32_t path);
   std::vector<FibPath> equal_paths(PrefixRef prefix, const FibPath& best, std::size_t limit);

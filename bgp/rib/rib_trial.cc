@@ -27,13 +27,15 @@ ImportTrial Rib::try_import(PeerId peer, const Prefix& prefix, const PathAttribu
     Importer importer(*tables_, from, attributes, attributes.next_hop, id);
     const Importer::Result result = importer.import(prefix);
     trial.exclusion = result.exclusion;
-    if (result.exclusion == PathExclusion::kNone) trial.used = tables_->attributes.get(result.attributes);
+    if (result.exclusion == PathExclusion::kNone || result.exclusion == PathExclusion::kUnreachable)
+      trial.used = tables_->attributes.get(result.attributes);
   }
   tables_->attributes.unref(id);
   // The rules speak only where nothing before them has decided.
   const bool denied = trial.exclusion == PathExclusion::kNotAuthorised;
-  const bool asked =
-      trial.exclusion == PathExclusion::kNone || trial.exclusion == PathExclusion::kImportRules;
+  const bool asked = trial.exclusion == PathExclusion::kNone ||
+                     trial.exclusion == PathExclusion::kImportRules ||
+                     trial.exclusion == PathExclusion::kUnreachable;
   const PolicyPtr& policy = denied ? from.authorisation : from.import_policy;
   if (!policy || (!denied && !asked)) return trial;
   PolicyRoute route{prefix, route_source(from.kind), attributes};

@@ -61,7 +61,7 @@ bool Rib::work(std::size_t budget) {
 bool Rib::run(Job& job, std::size_t& budget) {
   auto& counters = peer_entry(job.peer).families[index(job.family)];
   const auto nothing_left = [&] {
-    if (job.kind == Job::Kind::kMultipath) return false;
+    if (job.kind == Job::Kind::kMultipath || job.kind == Job::Kind::kNextHops) return false;
     return job.kind == Job::Kind::kSweep ? counters.stale == 0 : counters.stale + counters.fresh == 0;
   };
   bool through = nothing_left();
@@ -85,6 +85,11 @@ bool Rib::run(Job& job, std::size_t& budget) {
     through = through || nothing_left();
   }
   if (through && job.kind == Job::Kind::kSweep) counters.swept = job.epoch;
+  const std::uint32_t last_change = tables_->attributes.next_hops().last_change();
+  if (through && job.kind == Job::Kind::kNextHops && job.until != last_change) {
+    job = {job.kind, job.peer, job.family, {}, 0, job.until + 1, last_change};
+    return false;
+  }
   return through;
 }
 
@@ -94,6 +99,7 @@ void Rib::run_on(const Job& job, PrefixRef prefix) {
     if (first != kNoIndex && tables_->paths[first].next != kNoIndex) tables_->journal.record(prefix);
     return;
   }
+  if (job.kind == Job::Kind::kNextHops) return look_at_next_hops(job.since, prefix);
   // Each change may put the list in another order, so the peer's paths are collected first.
   peer_paths_.clear();
   std::uint32_t i = tables_->prefixes[index(job.family)].paths(prefix.number());
@@ -107,6 +113,24 @@ void Rib::run_on(const Job& job, PrefixRef prefix) {
       apply_rules(prefix, path);
     }
   }
+}
+
+// Decides anew where a path has a next hop of which there is news.
+void Rib::look_at_next_hops(std::uint32_t since, PrefixRef prefix) {
+  const AttributeTable& attributes = tables_->attributes;
+  const Best before = best(prefix);
+  bool news = false;
+  std::uint32_t i = tables_->prefixes[index(prefix.family())].paths(prefix.number());
+  for (; i != kNoIndex; i = tables_->paths[i].next) {
+    PathEntry& path = tables_->paths[i];
+    if (attributes.next_hops().changed(attributes.hop(path.attributes)) < since) continue;
+    news = true;
+    if (path.exclusion != PathExclusion::kNone && path.exclusion != PathExclusion::kUnreachable) continue;
+    count(path, prefix.family(), -1);
+    path.exclusion = tables_->exclusion_by_next_hop(path.attributes);
+    count(path, prefix.family(), 1);
+  }
+  if (news) select(prefix, before);
 }
 
 void Rib::sweep(const Job& job, PrefixRef prefix, std::uint32_t path) {

@@ -22,6 +22,7 @@ std::string_view format(PathExclusion exclusion) {
     case PathExclusion::kOriginatorLoop: return "we are the originator";
     case PathExclusion::kClusterLoop: return "our cluster id is in CLUSTER_LIST";
     case PathExclusion::kNextHop: return "next hop not usable";
+    case PathExclusion::kUnreachable: return "no route to the next hop";
   }
   return "unknown";
 }

@@ -46,6 +46,7 @@ enum class PathExclusion : std::uint8_t {
   kOriginatorLoop,  // ORIGINATOR_ID is our router id (RFC 4456 section 8)
   kClusterLoop,     // our cluster id in CLUSTER_LIST (RFC 4456 section 8)
   kNextHop,         // no usable next hop: our own, unspecified, loopback or multicast (RFC 4271 section 6.3)
+  kUnreachable,     // this host has no way to the next hop (RFC 4271 section 9.1.2)
 };
 std::string_view format(PathExclusion exclusion);
 
@@ -57,7 +58,7 @@ enum class DecisionRung : std::uint8_t {
   kOrigin,             // b
   kMed,                // c; only between paths of one neighbour AS
   kExternal,           // d
-  kIgpMetric,          // e; all next hops cost the same as yet
+  kIgpMetric,          // e
   kRouterId,           // f; ORIGINATOR_ID in its place where there is one (RFC 4456 section 9)
   kClusterListLength,  // RFC 4456 section 9
   kPeerAddress,        // g
@@ -95,6 +96,17 @@ struct RibLimits {
   std::size_t batch_prefixes = 8192;
   // What the slowest peer of an update group may hold up before it is left behind.
   std::size_t queue_bytes = 1 << 20;
+};
+
+// How this host reaches a next hop (RFC 4271 section 9.1.2.1).
+struct NextHopState {
+  bool reachable = true;
+  std::uint32_t cost = 0;  // of the way there, to compare; 0: on a link of this host
+  friend bool operator==(const NextHopState&, const NextHopState&) = default;
+};
+struct NextHopRow {
+  IpAddress address;
+  NextHopState state;
 };
 
 // The new best path of a prefix, as the FIB needs it.

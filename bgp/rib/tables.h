@@ -90,7 +90,14 @@ struct RibTables {
   }
   Candidate candidate(std::uint32_t path) const {
     const PathEntry& p = paths[path];
-    return {&attributes.keys(p.attributes), &peers[p.peer.value].peer, path_id(path), path};
+    return {&attributes.keys(p.attributes), &peers[p.peer.value].peer, path_id(path), path,
+            attributes.next_hops().state(attributes.hop(p.attributes)).cost};
+  }
+  // Of a path against which nothing else speaks.
+  PathExclusion exclusion_by_next_hop(AttributeId id) const {
+    const bool reachable = attributes.next_hops().state(attributes.hop(id)).reachable;
+    // Where packets end here, no next hop is needed.
+    return reachable || attributes.keys(id).discard ? PathExclusion::kNone : PathExclusion::kUnreachable;
   }
   std::uint32_t path_id(std::uint32_t path) const {
     const std::uint32_t* id = path_ids.find(path);

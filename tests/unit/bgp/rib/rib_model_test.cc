@@ -77,6 +77,8 @@ class Model {
       open_or_close();
     } else if (what < 78) {
       refresh();
+    } else if (what < 80) {
+      change_next_hop();
     } else if (what < 85) {
       rib_.work(1 + pick(10));
     } else if (what < 90) {
@@ -167,6 +169,7 @@ class Model {
       route.attributes.next_hop = reach.next_hop;
       route.stale = false;
     }
+    tell_next_hop(reach.next_hop.address);
     rib_.apply(peer, update, at_second(++now_));
   }
 
@@ -302,8 +305,31 @@ class Model {
     }
   }
 
+  // What the owner of the RIB does: he says what he knows before the first route, and each change.
+  void tell_next_hop(const IpAddress& hop) {
+    if (rib_.knows_next_hop(hop)) return;
+    const auto known = ways_.find(hop);
+    rib_.set_next_hop(hop, known == ways_.end() ? NextHopState{} : known->second);
+  }
+  void change_next_hop() {
+    const IpAddress hop = pick_next_hop(kAllFamilies[pick(2)]).address;
+    if (identity().addresses[0] == hop || identity().addresses[1] == hop) return;
+    ways_[hop] = {.reachable = pick(3) != 0, .cost = pick(3)};
+    if (rib_.knows_next_hop(hop)) rib_.set_next_hop(hop, ways_[hop]);
+  }
+
   // --- the rules, in the plainest way
   bool usable(const RouteKey& key, const Route& route) const {
+    if (std::get<1>(key) == 0) return true;
+    return taken(key, route) && way_to(imported(key, route.attributes)).reachable;
+  }
+
+  NextHopState way_to(const PathAttributes& a) const {
+    const auto known = ways_.find(a.next_hop.address);
+    return known == ways_.end() ? NextHopState{} : known->second;
+  }
+
+  bool taken(const RouteKey& key, const Route& route) const {
     const auto& [p, peer, path_id] = key;
     if (peer == 0) return true;
     const PathAttributes& a = route.attributes;
@@ -364,6 +390,7 @@ class Model {
       });
     });
     keep_lowest(paths, [&](const Chosen& c) { return is_internal(kind(c)) ? 1 : 0; });
+    keep_lowest(paths, [&](const Chosen& c) { return way_to(c.attributes).cost; });
     keep_lowest(paths, [&](const Chosen& c) {
       return c.attributes.originator_id.value_or(peers_.at(c.peer.value).peer.router_id);
     });
@@ -452,7 +479,7 @@ class Model {
     std::set<PathAttributes> sets;
     for (const auto& [key, route] : routes_) {
       sets.insert(route.attributes);
-      if (usable(key, route)) sets.insert(imported(key, route.attributes));
+      if (taken(key, route)) sets.insert(imported(key, route.attributes));
     }
     // What an adj-rib-out holds as it is sent.
     for (const auto& [id, peer] : peers_) {
@@ -496,8 +523,8 @@ class Model {
     for (const RouteRow& row : rows) {
       const auto it = routes_.find({row.prefix, row.peer.value, row.path_id});
       ASSERT_NE(it, routes_.end());
-      EXPECT_EQ(row.attributes, usable(it->first, it->second) ? imported(it->first, it->second.attributes)
-                                                              : it->second.attributes);
+      EXPECT_EQ(row.attributes, taken(it->first, it->second) ? imported(it->first, it->second.attributes)
+                                                             : it->second.attributes);
       EXPECT_EQ(row.stale, it->second.stale);
       EXPECT_EQ(row.exclusion == PathExclusion::kNone, usable(it->first, it->second));
       const auto chosen = best(row.prefix);
@@ -540,6 +567,7 @@ class Model {
   std::map<std::uint16_t, ModelPeer> peers_;
   std::map<RouteKey, Route> routes_;
   std::map<Prefix, FibPath> fib_;
+  std::map<IpAddress, NextHopState> ways_;  // absent: on a link
   std::map<std::uint16_t, Rules> imports_;  // absent: all is accepted
   std::map<std::uint16_t, Rules> exports_;  // absent: no policy
 };
