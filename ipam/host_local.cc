@@ -12,28 +12,6 @@ namespace {
 constexpr std::string_view kLock = "lock";
 constexpr std::string_view kLastReserved = "last_reserved_ip";
 constexpr std::string_view kBlanks = " \t\r\n";
-constexpr std::size_t kLongestIfname = 15;  // IFNAMSIZ, without the zero at its end
-
-bool is_alphanumeric(char c) {
-  return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9');
-}
-
-// CNI specification 1.1.0, "Parameters": a container id begins with an alphanumeric character, followed by
-// those, underscores, dots and hyphens.
-bool is_container_id(std::string_view text) {
-  return !text.empty() && is_alphanumeric(text.front()) && std::ranges::all_of(text, [](char c) {
-    return is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
-  });
-}
-
-// As the kernel takes one, and libcni.
-bool is_ifname(std::string_view text) {
-  return !text.empty() && text.size() <= kLongestIfname && text != "." && text != ".." &&
-         std::ranges::none_of(text, [](char c) {
-           return static_cast<unsigned char>(c) <= ' ' || c == '/' || c == ':' || c == 0x7F;
-         });
-}
-
 Result<AttachmentId> parse_content(std::string_view content) {
   content = content.substr(0, content.find_last_not_of(kBlanks) + 1);
   if (content.empty()) {
@@ -47,8 +25,8 @@ Result<AttachmentId> parse_content(std::string_view content) {
   }
   const std::string_view id = content.substr(0, end);
   const std::string_view ifname = content.substr(end + 2);
-  if (!is_container_id(id)) return fail(ErrorKind::kInvalid, "its first line is no container id");
-  if (!is_ifname(ifname)) return fail(ErrorKind::kInvalid, "its second line is no interface name");
+  if (!is_cni_identifier(id)) return fail(ErrorKind::kInvalid, "its first line is no container id");
+  if (!is_interface_name(ifname)) return fail(ErrorKind::kInvalid, "its second line is no interface name");
   return AttachmentId{std::string(id), std::string(ifname)};
 }
 

@@ -41,7 +41,7 @@ class Adopter {
     record->ipam_type = kOwnIpamType;
     for (const IpAddress& address : wanted.addresses) {
       auto taken = table_.take_asked(blocks_, address);
-      if (!taken) return refuse(wanted, address, taken.error().kind, taken.error().message);
+      if (!taken) return refuse_address(wanted, address, std::move(taken.error()));
       record->allocated.push_back(*taken);
     }
     TOWPATH_TRY_STATUS(store_record(txn_, *record));
@@ -66,10 +66,15 @@ class Adopter {
     return record;
   }
 
-  // The message says which address of whose list it is about; the store knows who has one that is in use.
-  std::unexpected<Error> refuse(const Adoption& wanted, const IpAddress& address, ErrorKind kind,
-                                std::string message) const {
-    if (kind == ErrorKind::kConflict && message.ends_with("is in use")) message += holder(txn_, address);
+  // The store knows who has one that is in use.
+  std::unexpected<Error> refuse_address(const Adoption& wanted, const IpAddress& address, Error why) const {
+    if (why.kind == ErrorKind::kConflict) why.message += holder(txn_, address);
+    return refuse(wanted, address, why.kind, why.message);
+  }
+
+  // The message says which address of whose list it is about.
+  static std::unexpected<Error> refuse(const Adoption& wanted, const IpAddress& address, ErrorKind kind,
+                                       std::string_view message) {
     return fail(kind, fmt::format("{}/{}: {}", wanted.origin, address.to_string(), message));
   }
 

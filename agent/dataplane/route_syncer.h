@@ -95,7 +95,7 @@ class RouteSyncer {
   void allow_deletes();
   bool deletes_allowed() const { return deletes_allowed_; }
 
-  // What anything wanted or in the kernel forwards like; see NextHopOrders::in_use. Unless every route that
+  // What anything wanted or in the kernel forwards like; see RouteKernel::tend(). Unless every route that
   // is in the kernel is as it should be (others may have been refused): then it is not known what is in use.
   std::optional<std::vector<ForwardingPtr>> forwardings_in_use() const;
 

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "towpath/base/unique_fd.h"
 
@@ -35,29 +34,11 @@ bool needs_netns(CniCommand command) {
   return command == CniCommand::kAdd || command == CniCommand::kCheck;
 }
 
-// The specification's form of container ids and network names: a letter or digit, then those, '_', '.' and
-// '-'.
-bool is_identifier(std::string_view text) {
-  const auto alphanumeric = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
-  return !text.empty() && alphanumeric(text[0]) && std::ranges::all_of(text, [&](char c) {
-    return alphanumeric(c) || c == '_' || c == '.' || c == '-';
-  });
-}
-
 // JSON carries nothing else, so anything else would come back changed in a result.
 bool is_utf8(const std::string& text) {
   const Json value(text);
   return value.dump(-1, ' ', false, Json::error_handler_t::ignore) ==
          value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-// What the kernel takes as an interface name (dev_valid_name()), and takes as it is: '%' it reads as a
-// template, and the two words stand for more than one interface in net.ipv4.conf.
-bool is_interface_name(const std::string& text) {
-  return !text.empty() && text.size() <= 15 && text != "." && text != ".." && text != "all" &&
-         text != "default" && is_utf8(text) && std::ranges::none_of(text, [](char c) {
-           return c == '/' || c == ':' || c == '%' || std::isspace(static_cast<unsigned char>(c)) != 0;
-         });
 }
 
 std::unexpected<CniError> bad_variable(std::string message) {
@@ -110,7 +91,7 @@ CniStatus read_environment(const Environment& environment, CniRequest& request) 
   TOWPATH_TRY_STATUS(require_variables(request.command, request));
   TOWPATH_TRY_STATUS(read_args(request));
   if (!is_attachment_command(request.command)) return {};
-  if (!is_identifier(request.attachment.container_id)) {
+  if (!ipam::is_cni_identifier(request.attachment.container_id)) {
     return bad_variable(
         fmt::format("CNI_CONTAINERID: '{}' is not a container id (letters, digits, '_', '.', '-', the "
                     "first a letter or digit)",
@@ -122,10 +103,10 @@ CniStatus read_environment(const Environment& environment, CniRequest& request) 
     return bad_variable(fmt::format("CNI_CONTAINERID: {} characters are more than {}",
                                     request.attachment.container_id.size(), kMaxContainerId));
   }
-  if (!is_interface_name(request.attachment.ifname)) {
+  if (!ipam::is_interface_name(request.attachment.ifname) || !is_utf8(request.attachment.ifname)) {
     return bad_variable(fmt::format(
-        "CNI_IFNAME: '{}' is not an interface name (1 to 15 bytes of UTF-8 without '/', ':', '%' and "
-        "space; not 'all' or 'default')",
+        "CNI_IFNAME: '{}' is not an interface name (1 to 15 bytes of UTF-8 without '/', ':', '%', space "
+        "and control characters; not 'all' or 'default')",
         show(Json(request.attachment.ifname))));
   }
   return {};
@@ -214,7 +195,7 @@ CniStatus read_config(CniRequest& request, CniVersion& version) {
   TOWPATH_TRY(request.network, config.string_or("name", ""));
   if (request.network.empty())
     return cni_fail(CniCode::kInvalidConfig, "name is missing: the network's name");
-  if (!is_identifier(request.network)) {
+  if (!ipam::is_cni_identifier(request.network)) {
     return cni_fail(
         CniCode::kInvalidConfig,
         fmt::format("name: '{}' is not a network name (letters, digits, '_', '.', '-', the first a letter or "

@@ -152,6 +152,10 @@ TEST_P(RunPluginBadInput, IsRefusedWithCodeAndMessage) {
   EXPECT_TRUE(recorder.calls.empty()) << row.reason << ": the plugin must not see it";
 }
 
+#define NO_INTERFACE_NAME                                                                                   \
+  " is not an interface name (1 to 15 bytes of UTF-8 without '/', ':', '%', space and control characters; " \
+  "not 'all' or 'default')"
+
 INSTANTIATE_TEST_SUITE_P(
     Rows, RunPluginBadInput,
     testing::Values(
@@ -194,54 +198,42 @@ INSTANTIATE_TEST_SUITE_P(
                  4,
                  "CNI_CONTAINERID: '-x' is not a container id (letters, digits, '_', '.', '-', the first a "
                  "letter or digit)"},
-        BadInput{
-            "interface name too long",
-            "ADD",
-            {{"CNI_IFNAME", "abcdefghijklmnop"}},
-            kConfig,
-            4,
-            "CNI_IFNAME: 'abcdefghijklmnop' is not an interface name (1 to 15 bytes of UTF-8 without '/', "
-            "':', '%' and space; not 'all' or 'default')"},
+        BadInput{"interface name too long",
+                 "ADD",
+                 {{"CNI_IFNAME", "abcdefghijklmnop"}},
+                 kConfig,
+                 4,
+                 "CNI_IFNAME: 'abcdefghijklmnop'" NO_INTERFACE_NAME},
         BadInput{"interface name with a colon",
                  "ADD",
                  {{"CNI_IFNAME", "eth0:1"}},
                  kConfig,
                  4,
-                 "CNI_IFNAME: 'eth0:1' is not an interface name (1 to 15 bytes of UTF-8 without '/', ':', "
-                 "'%' and space; "
-                 "not 'all' or 'default')"},
+                 "CNI_IFNAME: 'eth0:1'" NO_INTERFACE_NAME},
         BadInput{"interface name ..",
                  "DEL",
                  {{"CNI_IFNAME", ".."}},
                  kConfig,
                  4,
-                 "CNI_IFNAME: '..' is not an interface name (1 to 15 bytes of UTF-8 without '/', ':', '%' "
-                 "and space; "
-                 "not 'all' or 'default')"},
+                 "CNI_IFNAME: '..'" NO_INTERFACE_NAME},
         BadInput{"interface name that the kernel would fill in",
                  "ADD",
                  {{"CNI_IFNAME", "eth%d"}},
                  kConfig,
                  4,
-                 "CNI_IFNAME: 'eth%d' is not an interface name (1 to 15 bytes of UTF-8 without '/', ':', '%' "
-                 "and space; "
-                 "not 'all' or 'default')"},
+                 "CNI_IFNAME: 'eth%d'" NO_INTERFACE_NAME},
         BadInput{"interface name that is a word of the kernel",
                  "ADD",
                  {{"CNI_IFNAME", "all"}},
                  kConfig,
                  4,
-                 "CNI_IFNAME: 'all' is not an interface name (1 to 15 bytes of UTF-8 without '/', ':', '%' "
-                 "and space; "
-                 "not 'all' or 'default')"},
+                 "CNI_IFNAME: 'all'" NO_INTERFACE_NAME},
         BadInput{"interface name that no JSON can carry",
                  "ADD",
                  {{"CNI_IFNAME", "eth\xff"}},
                  kConfig,
                  4,
-                 "CNI_IFNAME: 'eth\uFFFD' is not an interface name (1 to 15 bytes of UTF-8 without '/', ':', "
-                 "'%' and "
-                 "space; not 'all' or 'default')"},
+                 "CNI_IFNAME: 'eth\uFFFD'" NO_INTERFACE_NAME},
         BadInput{"CNI_ARGS that no JSON can carry",
                  "ADD",
                  {{"CNI_ARGS", "A=\xff"}},
