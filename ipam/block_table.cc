@@ -264,8 +264,11 @@ Result<std::vector<BlockAddress>> BlockTable::take(std::span<StoredBlock> blocks
                                                    const AddressChoice& choice) {
   if (!choice.blocks.empty()) TOWPATH_TRY_STATUS(make_room(blocks));
   std::vector<BlockAddress> taken;
-  for (const IpAddress& address : choice.addresses) {
-    TOWPATH_TRY(const Candidate candidate, find_asked(address, blocks, choice));
+  for (std::size_t i = 0; i < choice.addresses.size(); ++i) {
+    auto asked = find_asked(choice.addresses[i], blocks, choice);
+    if (!asked && i < choice.keys.size())
+      return std::unexpected(std::move(asked).error().with_context(choice.keys[i]));
+    TOWPATH_TRY(const Candidate candidate, std::move(asked));
     TOWPATH_TRY(const BlockAddress address_of_block, take(candidate));
     taken.push_back(address_of_block);
   }

@@ -34,10 +34,13 @@ Result<std::vector<BlockAddress>> take_addresses(LmdbTransaction& txn, const Add
   TOWPATH_TRY(auto blocks, table.eligible(choice));
   auto taken = table.take(blocks, choice);
   if (taken || taken.error().kind != ErrorKind::kConflict) return taken;
-  for (const IpAddress& address : choice.addresses) {
-    if (const std::string who = holder(txn, address); !who.empty()) {
-      return fail(ErrorKind::kConflict, fmt::format("address {} is in use{}", address.to_string(), who));
-    }
+  for (std::size_t i = 0; i < choice.addresses.size(); ++i) {
+    const std::string who = holder(txn, choice.addresses[i]);
+    if (who.empty()) continue;
+    Error error{ErrorKind::kConflict, 0,
+                fmt::format("address {} is in use{}", choice.addresses[i].to_string(), who)};
+    if (i < choice.keys.size()) error = std::move(error).with_context(choice.keys[i]);
+    return std::unexpected(std::move(error));
   }
   return taken;
 }

@@ -61,6 +61,25 @@ std::vector<Prefix> read_blocks(const std::vector<Value>& items, const std::vect
   return blocks;
 }
 
+// Containers get the addresses of a block. One that this host or a peer has must not be among them: the first
+// container would cut the session off.
+void refuse_blocks_with_hosts(const std::vector<Value>& items, const bgp::SpeakerConfig& speaker) {
+  for (const Value& item : items) {
+    const auto block =
+        item.node().IsScalar() ? Prefix::parse(item.node().Scalar()) : fail(ErrorKind::kInvalid, "");
+    if (!block) continue;
+    const auto check = [&](const IpAddress& address, const std::string& whose) {
+      if (!block->contains(address)) return;
+      item.refuse(fmt::format("contains {}, {}", address.to_string(), whose));
+    };
+    for (const bgp::ListenAddress& own : speaker.listen) check(own.address, "our own listen address");
+    for (const bgp::PeerConfig& peer : speaker.peers) {
+      check(peer.address, "the address of peer " + peer.name);
+      if (peer.local_address) check(*peer.local_address, "our own address toward peer " + peer.name);
+    }
+  }
+}
+
 void read_kernel(const Value& value, KernelConfig& kernel) {
   Section section(value);
   section.read("install", kernel.install, parse_bool);
@@ -115,7 +134,8 @@ AgentConfig read_config(const Value& root) {
   }
   config.speaker.listen = read_listen(section.items("listen"));
   config.pools = read_prefixes(section.items("pools"), parse_unicast);
-  config.blocks = read_blocks(section.items("blocks"), config.pools);
+  const auto blocks = section.items("blocks");
+  config.blocks = read_blocks(blocks, config.pools);
   config.speaker.originate = config.blocks;
 
   RuleReader rules(config.pools, config.blocks);
@@ -124,6 +144,7 @@ AgentConfig read_config(const Value& root) {
   Peers read = read_peers(section.items("peers"), config, rules);
   config.speaker.peers = std::move(read.peers);
   config.bfd = std::move(read.bfd);
+  refuse_blocks_with_hosts(blocks, config.speaker);
   config.advertise = read_advertise(section.items("advertise"), config);
   config.advertise_leases = read_prefixes(section.items("advertise_leases"), parse_unicast);
   if (const auto kernel = section.get("kernel")) read_kernel(*kernel, config.kernel);

@@ -1,6 +1,7 @@
 #include "agent/config/read_peers.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -178,10 +179,21 @@ void read_maximum_prefixes(const Value& value, PeerConfig& peer) {
   section.finish();
 }
 
+// What cannot become a key file is a slip of the pen; what may still be written leaves the configuration
+// good.
+Result<std::string> parse_key_path(std::string_view text) {
+  TOWPATH_TRY(std::string path, parse_path(text));
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    return fail(ErrorKind::kInvalid, "is not a regular file");
+  return path;
+}
+
 void read_md5(Section& section, PeerConfig& peer) {
   std::string file;
   const auto key = section.get("md5_key_file");
-  if (key && key->read(file, parse_path)) peer.md5 = bgp::Md5Key{.file = file, .secret = {}, .problem = {}};
+  if (key && key->read(file, parse_key_path))
+    peer.md5 = bgp::Md5Key{.file = file, .secret = {}, .problem = {}};
   const auto rekey = section.get("md5_rekey");
   if (rekey && rekey->read(peer.md5_rekey, one_of(kRekeys)) && !key) {
     rekey->refuse("has no use without md5_key_file");

@@ -204,18 +204,20 @@ CniExpected<IpAddress> parse_asked(const std::string& text, const std::string& p
   return address.address;
 }
 
-CniStatus read_ips(const JsonObject& object, std::vector<IpAddress>& out) {
+CniStatus read_ips(const JsonObject& object, ipam::AddressChoice& choice) {
+  std::vector<IpAddress>& out = choice.addresses;
   return object.for_each("ips", [&](const Json& element, const std::string& path) -> CniStatus {
     TOWPATH_TRY(const std::string text, text_of(element, path));
     TOWPATH_TRY(const IpAddress address, parse_asked(text, path));
     if (std::ranges::find(out, address) != out.end()) return wrong(path, element, "stands there twice");
     out.push_back(address);
+    choice.keys.push_back(path);
     return {};
   });
 }
 
 // The form of CNI_ARGS: IP=10.64.1.7,fd00::7
-CniStatus read_ip_variable(const CniRequest& request, std::vector<IpAddress>& out) {
+CniStatus read_ip_variable(const CniRequest& request, ipam::AddressChoice& choice) {
   const auto found = request.args.find("IP");
   if (found == request.args.end()) return {};
   for (std::string_view rest = found->second; !rest.empty();) {
@@ -223,25 +225,26 @@ CniStatus read_ip_variable(const CniRequest& request, std::vector<IpAddress>& ou
     rest.remove_prefix(std::min(rest.size(), text.size() + 1));
     auto address = parse_asked(std::string(text), "CNI_ARGS: IP");
     if (!address) return cni_fail(CniCode::kInvalidEnvironment, std::move(address).error().message);
-    out.push_back(*address);
+    choice.addresses.push_back(*address);
+    choice.keys.emplace_back("CNI_ARGS: IP");
   }
   return {};
 }
 
 // The same order as for a MAC address: the capability counts most, CNI_ARGS is the deprecated way.
 CniStatus read_asked_addresses(const CniRequest& request, const std::optional<JsonObject>& runtime,
-                               const std::optional<JsonObject>& args, std::vector<IpAddress>& out) {
-  if (runtime) TOWPATH_TRY_STATUS(read_ips(*runtime, out));
-  if (out.empty() && args) TOWPATH_TRY_STATUS(read_ips(*args, out));
-  if (out.empty()) return read_ip_variable(request, out);
+                               const std::optional<JsonObject>& args, ipam::AddressChoice& choice) {
+  if (runtime) TOWPATH_TRY_STATUS(read_ips(*runtime, choice));
+  if (choice.addresses.empty() && args) TOWPATH_TRY_STATUS(read_ips(*args, choice));
+  if (choice.addresses.empty()) return read_ip_variable(request, choice);
   return {};
 }
 
-CniStatus refuse_excluded(const std::vector<IpAddress>& asked, const std::vector<AddressRange>& excluded) {
-  for (const IpAddress& address : asked) {
-    if (ipam::any_contains(excluded, address)) {
-      return cni_fail(CniCode::kInvalidConfig,
-                      fmt::format("address {} is in ipam.exclude", address.to_string()));
+CniStatus refuse_excluded(const ipam::AddressChoice& choice, const std::vector<AddressRange>& excluded) {
+  for (std::size_t i = 0; i < choice.addresses.size(); ++i) {
+    if (ipam::any_contains(excluded, choice.addresses[i])) {
+      return cni_fail(CniCode::kInvalidConfig, fmt::format("{}: address {} is in ipam.exclude",
+                                                           choice.keys[i], choice.addresses[i].to_string()));
     }
   }
   return {};
@@ -274,8 +277,8 @@ CniStatus read_own(const CniRequest& request, const JsonObject& config, const Js
   TOWPATH_TRY_STATUS(choose_pool(request, pools, pool, choice.pool));
   TOWPATH_TRY(const auto runtime, config.object("runtimeConfig"));
   if (runtime) TOWPATH_TRY_STATUS(read_ip_ranges(*runtime, choice));
-  TOWPATH_TRY_STATUS(read_asked_addresses(request, runtime, args, choice.addresses));
-  return refuse_excluded(choice.addresses, never);
+  TOWPATH_TRY_STATUS(read_asked_addresses(request, runtime, args, choice));
+  return refuse_excluded(choice, never);
 }
 
 // Where it cannot be read nothing but our own can be given back.

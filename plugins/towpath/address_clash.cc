@@ -70,11 +70,13 @@ CniStatus avoid_clashes(netlink::NetlinkSocket& host, ipam::StateStore& store, i
     TOWPATH_CNI_TRY(const auto clashes, find_clashes(host, record.attachment, addresses_of(record)));
     if (clashes.empty()) return {};
     for (const IpAddress& address : clashes) {
-      if (std::ranges::find(request.choice.addresses, address) != request.choice.addresses.end()) {
+      const auto asked = std::ranges::find(request.choice.addresses, address);
+      if (asked != request.choice.addresses.end()) {
+        const auto at = static_cast<std::size_t>(asked - request.choice.addresses.begin());
         return cni_fail(CniCode::kAddressTaken,
-                        fmt::format("address {} is in use: this host has a route to it that no record "
+                        fmt::format("{}: address {} is in use: this host has a route to it that no record "
                                     "explains; `towpathctl ipam check` says more",
-                                    address.to_string()));
+                                    request.choice.keys.at(at), address.to_string()));
       }
       request.choice.excluded.push_back({address, address});
     }

@@ -37,6 +37,17 @@ CniStatus check_texts(const JsonObject& object, const char* key) {
   });
 }
 
+// Of servers, as resolv.conf has them: a link-local one may have its interface behind '%'.
+CniStatus check_addresses(const JsonObject& object, const char* key) {
+  TOWPATH_TRY_STATUS(check_texts(object, key));
+  return object.for_each(key, [](const Json& element, const std::string& path) -> CniStatus {
+    const auto& text = element.get_ref<const std::string&>();
+    if (!IpAddress::parse(std::string_view(text).substr(0, text.find('%'))))
+      return wrong(path, element, "is not an IP address");
+    return {};
+  });
+}
+
 // --- mac ---
 
 CniExpected<MacAddress> parse_mac(const std::string& key, const std::string& text) {
@@ -79,7 +90,8 @@ CniStatus read_dns(const JsonObject& runtime, Json& out) {
       {{"servers", "nameservers"}, {"searches", "search"}, {"options", "options"}}};
   Json lists = Json::object();
   for (const auto& [asked, answered] : kNames) {
-    TOWPATH_TRY_STATUS(check_texts(*dns, asked));
+    const bool are_addresses = std::string_view(asked) == "servers";
+    TOWPATH_TRY_STATUS(are_addresses ? check_addresses(*dns, asked) : check_texts(*dns, asked));
     const Json* list = dns->find(asked);
     if (list != nullptr && !list->empty()) lists[answered] = *list;
   }
@@ -233,7 +245,8 @@ CniExpected<Capabilities> Capabilities::parse(const CniRequest& request) {
 
 CniStatus check_dns(const JsonObject& dns) {
   TOWPATH_TRY_STATUS(dns.string("domain"));
-  for (const char* key : {"nameservers", "search", "options"}) TOWPATH_TRY_STATUS(check_texts(dns, key));
+  TOWPATH_TRY_STATUS(check_addresses(dns, "nameservers"));
+  for (const char* key : {"search", "options"}) TOWPATH_TRY_STATUS(check_texts(dns, key));
   return {};
 }
 

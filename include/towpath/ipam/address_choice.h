@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 #include <vector>
 
 #include "towpath/base/address.h"
@@ -22,6 +23,8 @@ struct AddressChoice {
   std::vector<AddressRange> excluded{};
   // By name. Each of them, or none.
   std::vector<IpAddress> addresses{};
+  // Where each of these is written, for messages about it: "runtimeConfig.ips[0]". May be empty.
+  std::vector<std::string> keys{};
   // How long an address that was in use rests before it is chosen again; one asked for by name need not.
   std::chrono::seconds cool_down{0};
 };

@@ -83,7 +83,7 @@ TEST_F(RollbackTest, AddressesThatTheHostLeadsElsewhereAreSkipped) {
   // By name there is nothing to choose.
   const NetworkNamespace fourth;
   const char* by_name = R"({"runtimeConfig":{"ips":["10.9.0.2"]}})";
-  expect_refused(add("d", fourth, by_name), 103, "address 10.9.0.2 is in use");
+  expect_refused(add("d", fourth, by_name), 103, "runtimeConfig.ips[0]: address 10.9.0.2 is in use");
   EXPECT_EQ(records().size(), 1U);
   EXPECT_EQ(addresses_in_use(), 2U);
   EXPECT_EQ(host_links().size(), 3U);

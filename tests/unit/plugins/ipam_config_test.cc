@@ -100,7 +100,8 @@ TEST_F(IpamConfigTest, TwoContainersAskForTheSameAddress) {
   const auto second =
       call("ADD", kPools, R"("runtimeConfig":{"ips":["10.64.1.8","10.64.1.7"]})", "", "second");
   EXPECT_EQ(second.code(), 103U);
-  EXPECT_EQ(second.message(), "address 10.64.1.7 is in use by first/eth0 of network net");
+  EXPECT_EQ(second.message(),
+            "runtimeConfig.ips[1]: address 10.64.1.7 is in use by first/eth0 of network net");
   EXPECT_EQ(add(kPools, R"("runtimeConfig":{"ips":["10.64.1.8"]})"), "10.64.1.8/32 fd00:64:1::2/128")
       << "the refused call has left nothing";
   ASSERT_TRUE(call("DEL", kPools, "", "", "first").ok());
@@ -114,7 +115,7 @@ TEST_F(IpamConfigTest, ExcludedAndReserved) {
       R"(,"exclude":["10.64.1.1","10.64.1.3-10.64.1.4"],"reserve":["10.64.1.2","fd00:64:1::/123"])";
   EXPECT_EQ(add(ipam), "10.64.1.5/32 fd00:64:1::20/128");
   EXPECT_EQ(add(ipam, "", "IP=10.64.1.2"), "10.64.1.2/32 fd00:64:1::21/128") << "reserved for who asks";
-  EXPECT_EQ(add(ipam, "", "IP=10.64.1.4"), "7 address 10.64.1.4 is in ipam.exclude");
+  EXPECT_EQ(add(ipam, "", "IP=10.64.1.4"), "7 CNI_ARGS: IP: address 10.64.1.4 is in ipam.exclude");
 }
 
 TEST_F(IpamConfigTest, RangesOfTheRuntime) {
@@ -124,7 +125,7 @@ TEST_F(IpamConfigTest, RangesOfTheRuntime) {
             "10.70.0.10/32 fd00:70::1/128")
       << "the gateway of another plugin's network is left out";
   EXPECT_EQ(add("", ranges(R"([[{"subnet":"10.70.0.0/24","rangeStart":"10.70.0.20"}]])"), "IP=10.70.0.9"),
-            "7 address 10.70.0.9 lies outside the ranges");
+            "7 CNI_ARGS: IP: address 10.70.0.9 lies outside the ranges");
   EXPECT_EQ(add("", ranges(R"([[{"subnet":"10.70.0.0/24","rangeStart":"10.71.0.9"}]])")),
             "7 runtimeConfig.ipRanges[0][0].rangeStart: '10.71.0.9' lies outside 10.70.0.0/24");
   EXPECT_EQ(
@@ -177,7 +178,13 @@ TEST_F(IpamConfigTest, WhatIsWrongIsNamedWithItsValue) {
       {"", R"("runtimeConfig":{"ips":"10.64.1.9"})", "", "7 runtimeConfig.ips: '10.64.1.9' is not a list"},
       {"", R"("runtimeConfig":{"ips":["10.64.1.9"]})", "IP=x", "ok"},
       {"", R"("runtimeConfig":{"ips":["10.99.1.9"]})", "",
-       "7 address 10.99.1.9 lies in none of the blocks 10.64.1.0/26, 10.65.1.0/26, 10.66.1.0/26"},
+       "7 runtimeConfig.ips[0]: address 10.99.1.9 lies in none of the blocks 10.64.1.0/26, 10.65.1.0/26, "
+       "10.66.1.0/26"},
+      {"", R"("args":{"cni":{"ips":["10.64.1.9","10.99.1.9/24"]}})", "",
+       "7 args.cni.ips[1]: address 10.99.1.9 lies in none of the blocks 10.64.1.0/26, 10.65.1.0/26, "
+       "10.66.1.0/26"},
+      {"", "", "IP=10.64.1.9,10.64.1.0",
+       "7 CNI_ARGS: IP: address 10.64.1.0 is the first of the block 10.64.1.0/26, which serves no container"},
       {"", R"("runtimeConfig":{"ipRanges":[{}]})", "",
        "7 runtimeConfig.ipRanges[0]: '{}' is not a list of ranges"},
       {"", R"("runtimeConfig":{"ipRanges":[[{"subnet":"10.0.0.0/24"},{"subnet":"10.0.0.0/25"}]]})", "",

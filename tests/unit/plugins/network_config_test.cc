@@ -77,6 +77,8 @@ TEST(NetworkConfig, WhatIsWrongIsNamedWithItsValue) {
        "ipam.routes[0].advmss: '1400' is not supported by this plugin"},
       {R"("dns":[])", 7, "dns: '[]' is not an object"},
       {R"("dns":{"nameservers":"10.0.0.1"})", 7, "dns.nameservers: '10.0.0.1' is not a list"},
+      {R"("dns":{"nameservers":["fe80::1%eth0","resolver"]})", 7,
+       "dns.nameservers[1]: 'resolver' is not an IP address"},
       {R"("dns":{"search":[1]})", 7, "dns.search[0]: '1' is not a string"},
       {R"("dns":{"domain":["x"]})", 7, R"(dns.domain: '["x"]' is not a string)"},
       {R"("dns":{"options":[{}]})", 7, "dns.options[0]: '{}' is not a string"},

@@ -316,6 +316,21 @@ const std::vector<Refused>& refused() {
        "t.yaml:5: blocks[0]: value '10.1.0.0/26': lies in none of the pools"},
       {"block of the other family", minimal("pools: [10.0.0.0/16]\nblocks: ['fd00::/122']\n"),
        "t.yaml:5: blocks[0]: value 'fd00::/122': lies in none of the pools"},
+      {"block with our own address",
+       minimal("listen:\n- address: 192.0.2.1\npools: [192.0.2.0/24]\nblocks: [192.0.2.0/26]\n"),
+       "t.yaml:7: blocks[0]: value '192.0.2.0/26': contains 192.0.2.1, our own listen address"},
+      {"block with the address of a peer",
+       minimal("pools: ['2001:db8::/32']\nblocks: ['2001:db8::/122']\npeers:\n- {name: b, address: "
+               "'2001:db8::2', as: 64512}\n"),
+       "t.yaml:5: blocks[0]: value '2001:db8::/122': contains 2001:db8::2, the address of peer b"},
+      {"block with the address that we have toward a peer",
+       minimal(
+           "pools: [192.0.2.0/24]\nblocks: [192.0.2.0/26]\npeers:\n- {name: b, address: 198.51.100.2, as: "
+           "64512, local_address: 192.0.2.9}\n"),
+       "t.yaml:5: blocks[0]: value '192.0.2.0/26': contains 192.0.2.9, our own address toward peer b"},
+      {"key file that can be none",
+       minimal("peers:\n- {name: b, address: 192.0.2.2, as: 64512, md5_key_file: /dev}\n"),
+       "t.yaml:5: peers[0].md5_key_file: value '/dev': is not a regular file"},
       {"blocks overlap", minimal("pools: [10.0.0.0/16]\nblocks:\n- 10.0.0.0/26\n- 10.0.0.32/27\n"),
        "t.yaml:7: blocks[1]: value '10.0.0.32/27': overlaps 10.0.0.0/26 on line 6"},
       {"rule without prefix", minimal("import: [{action: accept}]\n"),
