@@ -1,6 +1,7 @@
 #include "cli/control_client.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -15,7 +16,14 @@ namespace {
 using control::Code;
 using nlohmann::json;
 
-constexpr timeval kPatience{30, 0};  // for one piece of a reply
+// Far more than any line of the agent has.
+constexpr std::size_t kLongestLine = std::size_t{16} << 20;
+
+using Clock = std::chrono::steady_clock;
+
+std::string seconds(std::chrono::milliseconds time) {
+  return fmt::format("{:g} s", std::chrono::duration<double>(time).count());
+}
 
 Error not_reachable(const std::string& path, int sys_errno) {
   std::string why;
@@ -23,6 +31,8 @@ Error not_reachable(const std::string& path, int sys_errno) {
     why = "is towpathd running? 'systemctl status towpathd' tells; --socket names another path";
   } else if (sys_errno == EACCES || sys_errno == EPERM) {
     why = "no permission: run as root, or as a member of the socket's group";
+  } else if (sys_errno == EAGAIN) {
+    why = "it takes no connection; a towpathd that hangs or is stopped does so";
   } else {
     why = Error::from_errno(sys_errno, "connect").message;
   }
@@ -80,7 +90,7 @@ std::string format_request(const control::Request& request) {
   return document.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
 }
 
-Result<ControlClient> ControlClient::connect(const std::string& path) {
+Result<ControlClient> ControlClient::connect(const std::string& path, std::chrono::milliseconds patience) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -90,12 +100,15 @@ Result<ControlClient> ControlClient::connect(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail_errno(errno, "socket");
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
+  // Also for connect(), which waits while the other side has a full queue (unix(7)).
+  const auto whole = std::chrono::duration_cast<std::chrono::seconds>(patience);
+  const std::chrono::microseconds rest = patience - whole;
+  const timeval limit{static_cast<time_t>(whole.count()), static_cast<suseconds_t>(rest.count())};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return std::unexpected(not_reachable(path, errno));
   }
-  return ControlClient(std::move(fd), path);
+  return ControlClient(std::move(fd), path, patience);
 }
 
 Status ControlClient::send(const std::string& line) {
@@ -104,13 +117,30 @@ Status ControlClient::send(const std::string& line) {
     if (count < 0 && errno == EINTR) continue;
     // The agent may have answered before it closed ("too many clients"): that answer says more.
     if (count < 0 && errno == EPIPE) return {};
+    if (count < 0 && errno == EAGAIN) return std::unexpected(no_answer());
     if (count < 0) return fail_errno(errno, "send to the agent at " + path_);
     sent += static_cast<std::size_t>(count);
   }
   return {};
 }
 
+Error ControlClient::no_answer() const {
+  return {ErrorKind::kUnavailable, 0,
+          fmt::format("the agent at {} did not answer for {}: it hangs, or is stopped", path_,
+                      seconds(patience_))};
+}
+
+Error ControlClient::is_no_agent(std::string_view line) const {
+  constexpr std::size_t kShown = 60;
+  const json text(line.substr(0, kShown));
+  return {ErrorKind::kCorrupt, 0,
+          fmt::format("what answers at {} is no towpathd; it says {}{}", path_,
+                      text.dump(-1, ' ', true, json::error_handler_t::replace),
+                      line.size() > kShown ? " and more" : "")};
+}
+
 Result<std::string_view> ControlClient::receive_line() {
+  const auto end = Clock::now() + patience_;
   input_.erase(0, std::exchange(consumed_, 0));
   std::size_t searched = 0;
   for (;;) {
@@ -119,15 +149,17 @@ Result<std::string_view> ControlClient::receive_line() {
       return std::string_view(input_).substr(0, at);
     }
     searched = input_.size();
+    if (searched > kLongestLine) return std::unexpected(is_no_agent(input_));
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+    if (left.count() <= 0) return std::unexpected(no_answer());
+    pollfd readable{fd_.get(), POLLIN, 0};
+    if (::poll(&readable, 1, static_cast<int>(left.count())) <= 0) continue;
     char buffer[65536];
-    const ssize_t count = ::recv(fd_.get(), buffer, sizeof buffer, 0);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      return fail(ErrorKind::kUnavailable,
-                  fmt::format("the agent at {} did not answer for {} s", path_, kPatience.tv_sec));
-    }
-    if (count < 0) return fail_errno(errno, "read from the agent at " + path_);
-    if (count == 0) {
+    const ssize_t count = ::recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count < 0 && errno != ECONNRESET) return fail_errno(errno, "read from the agent at " + path_);
+    if (count <= 0) {
+      if (!input_.empty() && input_[0] != '{') return std::unexpected(is_no_agent(input_));
       return fail(ErrorKind::kUnavailable,
                   fmt::format("the agent at {} closed the connection in mid-reply", path_));
     }
@@ -147,7 +179,7 @@ Status ControlClient::ask(const control::Request& request,
     const json reply = json::parse(line, nullptr, false);
     const auto code = reply.is_object() ? reply.find("code") : reply.end();
     if (!reply.is_object() || code == reply.end() || !code->is_number_integer()) {
-      return fail(ErrorKind::kCorrupt, fmt::format("what answers at {} is no towpathd", path_));
+      return std::unexpected(is_no_agent(line));
     }
     if (*code == static_cast<int>(Code::kEnd)) return {};
     if (*code == static_cast<int>(Code::kRow)) {

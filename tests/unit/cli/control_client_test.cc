@@ -89,6 +89,47 @@ TEST(ControlClient, TellsRefusalsAndBrokenRepliesApart) {
   }
 }
 
+// One that hangs, or is stopped.
+TEST(ControlClient, DoesNotWaitForEver) {
+  for (const char* reply : {"", "{\"code\":100,\"row\":{}}\n{\"co"}) {
+    ScriptedAgent agent(reply, ScriptedAgent::Then::kStay);
+    auto client = ControlClient::connect(agent.path(), std::chrono::milliseconds(50));
+    ASSERT_TRUE(client.has_value());
+    const Status status = client->ask({}, [](std::string_view) { return true; });
+    ASSERT_FALSE(status.has_value()) << reply;
+    EXPECT_EQ(status.error().kind, ErrorKind::kUnavailable);
+    EXPECT_EQ(status.error().message,
+              "the agent at " + agent.path() + " did not answer for 0.05 s: it hangs, or is stopped");
+  }
+}
+
+TEST(ControlClient, DoesNotWaitForEverToBeTaken) {
+  char name[] = "/tmp/towpath-cli-XXXXXX";
+  const std::string path = std::string(::mkdtemp(name)) + "/s";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM, 0));
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener.get(), 0), 0);
+  const auto first = ControlClient::connect(path, std::chrono::milliseconds(50));
+  EXPECT_TRUE(first.has_value()) << "the queue holds one";
+  const auto second = ControlClient::connect(path, std::chrono::milliseconds(50));
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(second.error().message,
+            "agent not reachable at " + path +
+                ": it takes no connection; a towpathd that hangs or is stopped does so");
+  ::unlink(path.c_str());
+  ::rmdir(name);
+}
+
+TEST(ControlClient, ShowsWhatIsNoReply) {
+  ScriptedAgent agent("hello\x01" + std::string(100, 'y'));
+  EXPECT_THAT(ask(agent.path()).status.error().message,
+              HasSubstr(R"(is no towpathd; it says "hello\u0001yyy)"));
+}
+
 TEST(ControlClient, StopsWhenTheReaderHasSeenEnough) {
   std::string reply;
   for (int i = 0; i < 100000; ++i) reply += fmt::format("{{\"code\":100,\"row\":{{\"n\":{}}}}}\n", i);

@@ -1,4 +1,5 @@
-// Stands in for towpathd: listens on a socket and answers one connection with a fixed text.
+// Stands in for towpathd: listens on a socket and answers one connection with a fixed text. Then it closes
+// it, or stays until it is destroyed.
 #pragma once
 
 #include <sys/socket.h>
@@ -17,7 +18,9 @@ namespace towpath::cli {
 
 class ScriptedAgent {
  public:
-  explicit ScriptedAgent(std::string answer) : answer_(std::move(answer)) {
+  enum class Then { kClose, kStay };
+  explicit ScriptedAgent(std::string answer, Then then = Then::kClose)
+      : answer_(std::move(answer)), then_(then) {
     char name[] = "/tmp/towpath-cli-XXXXXX";
     directory_ = ::mkdtemp(name);
     sockaddr_un address{};
@@ -48,9 +51,13 @@ class ScriptedAgent {
       if (count <= 0) return;
       sent += static_cast<std::size_t>(count);
     }
+    // Until the client goes.
+    while (then_ == Then::kStay && ::read(client.get(), &c, 1) > 0) {
+    }
   }
 
   std::string answer_;
+  Then then_;
   std::string directory_;
   UniqueFd listener_;
   std::thread thread_;
