@@ -3,7 +3,7 @@
 
 usage: demo.py [--bin DIR] [--keep]        tell the story; --keep leaves the hosts running
        demo.py on NAME COMMAND...          run a command on a kept host or in a kept container
-       demo.py --clean                     take the kept hosts away
+       demo.py --clean                     take the kept hosts away, and what killed runs left
 """
 
 import concurrent.futures
@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 
-from lab import Lab, LabError, NETNS_DIR, default_bin, remove_named, wait_until  # noqa: E402
+from lab import Lab, LabError, NETNS_DIR, default_bin, remove_named, sweep, wait_until  # noqa: E402
 
 KEPT = "demo"
 KEPT_DIRECTORY = pathlib.Path(f"/run/towpath-lab-{KEPT}")
@@ -278,6 +278,19 @@ def run_on(name, command):
     os.execvp("nsenter", ["nsenter", f"--net={netns}"] + command)
 
 
+def clean():
+    if os.getuid() != 0:
+        raise LabError("taking hosts away needs root")
+    was_there = remove_named(f"{KEPT}-", KEPT_DIRECTORY)
+    left = sweep()
+    if was_there:
+        print("The demo's hosts are gone.")
+    if left:
+        print(f"What {left} earlier run{'s' if left > 1 else ''} left that {'were' if left > 1 else 'was'} killed is gone.")
+    if not was_there and not left:
+        print("There is nothing to take away: no demo is kept running, and no earlier run left anything.")
+
+
 def main(words):
     bin_dir = default_bin()
     if words[:1] == ["--bin"]:
@@ -285,8 +298,7 @@ def main(words):
     if words[:1] == ["on"] and len(words) >= 3:
         run_on(words[1], words[2:])
     if words == ["--clean"]:
-        remove_named(f"{KEPT}-", KEPT_DIRECTORY)
-        print("The demo's hosts are gone.")
+        clean()
         return 0
     if words not in ([], ["--keep"]):
         print(__doc__, file=sys.stderr)

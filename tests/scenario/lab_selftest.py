@@ -3,10 +3,16 @@
 Containers are attached by the reference plugin ptp with host-local, the routes between hosts are written by hand.
 """
 
+import contextlib
+import io
+import os
+import pathlib
 import signal
 import subprocess
 import unittest
+from unittest import mock
 
+import demo
 from lab import CniError, Lab, LabError, NETNS_DIR, Probe, SUPPORT_DIR, ip_batch, run, wait_until, yaml_lines
 
 
@@ -91,6 +97,25 @@ class LabSelfTest(unittest.TestCase):
             if number == signal.SIGKILL:
                 run("/usr/bin/python3", SUPPORT_DIR / "lab.py", "--sweep")
             self.assertEqual(list(NETNS_DIR.glob(f"{prefix}*")), [], f"after {number!r}")
+
+    def test_clean_says_what_it_did(self):
+        name = f"demo{os.getpid()}"
+        directory = pathlib.Path(f"/run/towpath-lab-{name}")
+
+        def said(left):
+            text = io.StringIO()
+            with mock.patch.multiple(demo, KEPT=name, KEPT_DIRECTORY=directory, sweep=lambda: left), \
+                    contextlib.redirect_stdout(text):
+                self.assertEqual(demo.main(["--clean"]), 0)
+            return text.getvalue()
+
+        run("ip", "netns", "add", f"{name}-host-a")
+        directory.mkdir()
+        self.assertEqual(said(0), "The demo's hosts are gone.\n")
+        self.assertFalse(directory.exists() or (NETNS_DIR / f"{name}-host-a").exists())
+        self.assertIn("nothing to take away", said(0))
+        self.assertEqual(said(1), "What 1 earlier run left that was killed is gone.\n")
+        self.assertEqual(said(2), "What 2 earlier runs left that were killed is gone.\n")
 
     def test_wait_until_says_what_it_waited_for(self):
         with self.assertRaisesRegex(LabError, "not so within 0.05 s: the moon"):

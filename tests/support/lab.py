@@ -723,17 +723,20 @@ class Lab:
 
 
 def remove_named(prefix, directory):
-    """Removes namespaces with a prefix and the processes inside them, and a laboratory's directory."""
-    for path in NETNS_DIR.glob(f"{prefix}*") if NETNS_DIR.is_dir() else []:
+    """Removes namespaces with a prefix and the processes inside them, and a laboratory's directory. Was anything there?"""
+    namespaces = list(NETNS_DIR.glob(f"{prefix}*")) if NETNS_DIR.is_dir() else []
+    was_there = bool(namespaces) or pathlib.Path(directory).exists()
+    for path in namespaces:
         for pid in run("ip", "netns", "pids", path.name, check=False).split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         run("ip", "netns", "del", path.name, check=False)
     shutil.rmtree(directory, ignore_errors=True)
+    return was_there
 
 
 def sweep():
-    """Removes what laboratories left whose process is dead."""
+    """Removes what laboratories left whose process is dead; returns how many these were."""
     owners = set()
     for path in NETNS_DIR.glob("tpl*-*") if NETNS_DIR.is_dir() else []:
         match = re.match(r"tpl(\d+)-", path.name)
@@ -743,9 +746,10 @@ def sweep():
         match = re.fullmatch(r"towpath-lab-(\d+)", path.name)
         if match:
             owners.add(int(match.group(1)))
-    for pid in owners:
-        if not pathlib.Path(f"/proc/{pid}").exists():
-            remove_named(f"tpl{pid}-", f"/run/towpath-lab-{pid}")
+    dead = [pid for pid in owners if not pathlib.Path(f"/proc/{pid}").exists()]
+    for pid in dead:
+        remove_named(f"tpl{pid}-", f"/run/towpath-lab-{pid}")
+    return len(dead)
 
 
 if __name__ == "__main__":
