@@ -8,6 +8,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <unordered_map>
 #include <utility>
 
 #include "agent/advertise/claim.h"
@@ -34,6 +35,10 @@ std::vector<netlink::NextHop> next_hops(const bgp::RibDelta& change) {
   return hops;
 }
 
+bgp::NextHopState next_hop_state_of(const netlink::Reach& reach) {
+  return {.reachable = reach.found, .cost = reach.cost};
+}
+
 // With a descriptor of Asio's own: it closes what it is given.
 Status adopt(asio::posix::stream_descriptor& descriptor, int fd) {
   const int own = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -55,6 +60,7 @@ Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentC
   // What another agent on this host makes fail, the control socket and port 179, comes before anything is
   // changed that is this other agent's. No session begins before the loop runs.
   TOWPATH_TRY_STATUS(agent->open_dataplane());
+  TOWPATH_TRY_STATUS(agent->open_tracker());
   TOWPATH_TRY_STATUS(agent->open_speaker());
   TOWPATH_TRY_STATUS(agent->own_blocks(config.blocks));
   agent->prepare_host();
@@ -160,6 +166,23 @@ Status Agent::open_dataplane() {
   const auto post = [&loop = loop_](KernelWriter::Task task) { asio::post(loop, std::move(task)); };
   TOWPATH_TRY(dataplane_, Dataplane::start(std::move(kernel), metrics, post));
   log_.info("kernel routes adopted", {{"routes", dataplane_->routes().counters().in_kernel}});
+  return {};
+}
+
+// A host that forwards nothing, as a route reflector beside the path, needs no way to next hops.
+Status Agent::open_tracker() {
+  if (!config_.kernel.install) return {};
+  TOWPATH_TRY(tracker_, NextHopTracker::open(
+                            loop_, *dataplane_, {config_.kernel.table, config_.kernel.protocol},
+                            {.in_use =
+                                 [this] {
+                                   std::vector<IpAddress> in_use;
+                                   for (const auto& row : speaker_->next_hops())
+                                     in_use.push_back(row.address);
+                                   return in_use;
+                                 },
+                             .found = [this](const auto& next_hops,
+                                             const auto& found) { next_hops_found(next_hops, found); }}));
   return {};
 }
 
@@ -347,6 +370,7 @@ Status Agent::reload(const AgentConfig& next) {
 
 void Agent::stop() {
   if (std::exchange(stopped_, true)) return;
+  tracker_.reset();
   if (control_) control_->stop();
   if (advertiser_) advertiser_->stop();
   if (drainer_) drainer_->stop();
@@ -423,6 +447,38 @@ void Agent::endpoint_released(const ipam::EndpointRecord& record) {
 
 void Agent::endpoint_problem(std::string_view what, std::string_view reason) {
   log_.warning("endpoints", {{"cannot", what}, {"reason", reason}});
+}
+
+// What the tracker of next hops reports.
+
+bgp::NextHopState Agent::next_hop_state(const IpAddress& next_hop) {
+  if (!tracker_) return {};
+  const bgp::NextHopState state = next_hop_state_of(tracker_->look(next_hop));
+  if (!state.reachable) log_next_hop(next_hop, false);
+  return state;
+}
+
+void Agent::next_hops_found(std::span<const IpAddress> next_hops, std::span<const netlink::Reach> found) {
+  std::unordered_map<IpAddress, bgp::NextHopState> before;
+  for (const bgp::NextHopRow& row : speaker_->next_hops()) before.emplace(row.address, row.state);
+  std::vector<bgp::NextHopRow> news;
+  for (std::size_t i = 0; i < next_hops.size(); ++i) {
+    const bgp::NextHopState state = next_hop_state_of(found[i]);
+    const auto known = before.find(next_hops[i]);
+    if (known == before.end() || known->second == state) continue;
+    news.push_back({next_hops[i], state});
+    if (known->second.reachable != state.reachable) log_next_hop(next_hops[i], state.reachable);
+  }
+  if (!news.empty()) speaker_->set_next_hops(news);
+}
+
+void Agent::log_next_hop(const IpAddress& next_hop, bool reachable) {
+  if (!problem_limiter_.allow(std::chrono::steady_clock::now())) return;
+  if (reachable) {
+    log_.info("there is a route to a next hop again", {{"next_hop", next_hop.to_string()}});
+  } else {
+    log_.warning("no route to a next hop; routes with it are not used", {{"next_hop", next_hop.to_string()}});
+  }
 }
 
 // What BFD reports.

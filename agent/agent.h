@@ -32,6 +32,7 @@
 #include "agent/control/answers.h"
 #include "agent/control/control_server.h"
 #include "agent/dataplane/dataplane.h"
+#include "agent/dataplane/next_hop_tracker.h"
 #include "agent/endpoint/endpoints.h"
 #include "agent/endpoint/neighbour_keeper.h"
 #include "agent/log/event_limiter.h"
@@ -81,6 +82,7 @@ class Agent final : private bgp::SpeakerObserver,
   void look_after_store();
   Status open_dataplane();
   Status open_endpoints();
+  Status open_tracker();
   Status open_speaker();
   void watch_kernel();
   void watch_rules();
@@ -99,8 +101,12 @@ class Agent final : private bgp::SpeakerObserver,
   bool in_sync() const;
   AgentStatus status() const;
 
+  void next_hops_found(std::span<const IpAddress> next_hops, std::span<const netlink::Reach> found);
+  void log_next_hop(const IpAddress& next_hop, bool reachable);
+
   void path_changed(const bfd::SessionChange& change);
   void routes_changed(std::span<const bgp::RibDelta> changes) override;
+  bgp::NextHopState next_hop_state(const IpAddress& next_hop) override;
   void peer_state_changed(const bgp::PeerStateChange& change) override;
   void session_ended(std::string_view peer, std::string_view reason) override;
   void message_problem(std::string_view peer, std::string_view problem) override;
@@ -135,6 +141,7 @@ class Agent final : private bgp::SpeakerObserver,
   std::optional<NeighbourKeeper> neighbours_;
   boost::asio::posix::stream_descriptor sandboxes_readable_;
   std::unique_ptr<bgp::Speaker> speaker_;
+  std::unique_ptr<NextHopTracker> tracker_;  // only where routes are installed
   std::unique_ptr<bfd::Service> bfd_;
   std::unique_ptr<Advertiser> advertiser_;
   std::unique_ptr<Drainer> drainer_;

@@ -16,8 +16,8 @@ Exit codes: 0 all is well, 1 an error, or a finding of ipam check or repair, 2 a
 endpoints and ipam read the state of this host, and need no agent.)";
 
 constexpr const char* kRoutesFooter = R"(
-Flags: * best path, S stale (kept while its peer restarts), F filtered by the import rules; #N is the path's
-identifier where a session has several paths of a prefix.
+Flags: * best path, S stale (kept while its peer restarts), F filtered: not used (-o json has the reason);
+#N is the path's identifier where a session has several paths of a prefix.
 Examples: towpathctl routes 10.64.0.0/16            what lies inside this prefix
           towpathctl routes 10.64.1.7               which routes lead to this address
           towpathctl routes adj-rib-in --peer host-b

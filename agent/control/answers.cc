@@ -99,6 +99,8 @@ void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speake
       .field("next_hops", status.next_hops.objects)
       .field("next_hops_degraded", status.next_hops.degraded)
       .field("next_hops_repaired", status.next_hops.repaired)
+      .field("next_hops_unreachable",
+             std::ranges::count_if(speaker.next_hops(), [](const auto& row) { return !row.state.reachable; }))
       .field("reloads", status.reloads)
       .field("reloads_refused", status.reloads_refused)
       .field("anti_spoofing", status.anti_spoofing)

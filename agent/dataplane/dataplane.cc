@@ -57,6 +57,13 @@ void Dataplane::next_hop_back(const IpAddress& address) {
   tend();
 }
 
+void Dataplane::reach(std::vector<IpAddress> addresses, KernelWriter::OnReached done) {
+  writer_.reach(std::move(addresses), [self = std::weak_ptr(self_), done = std::move(done)](
+                                          Result<std::vector<netlink::Reach>> found) mutable {
+    if (self.lock()) done(std::move(found));
+  });
+}
+
 void Dataplane::tend() {
   tend_again_ = tend_queued_;
   if (std::exchange(tend_queued_, true)) return;

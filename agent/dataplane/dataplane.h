@@ -43,6 +43,9 @@ class Dataplane {
   // kernel message; routes that have none keep it, because whoever chooses routes may have something better.
   void next_hop_lost(const IpAddress& address);
   void next_hop_back(const IpAddress& address);
+  // How the routes of others lead to these addresses; the answer comes later, one for each, or none where the
+  // kernel could not be asked.
+  void reach(std::vector<IpAddress> addresses, KernelWriter::OnReached done);
   // From a KernelMonitor, of which more than one event may come before anything is written.
   void on_kernel_event(const netlink::KernelEvent& event);
   void resync();

@@ -38,6 +38,10 @@ void KernelWriter::tend(std::optional<std::vector<ForwardingPtr>> in_use, OnTend
   push(Tend{std::move(in_use), std::move(on_tended)});
 }
 
+void KernelWriter::reach(std::vector<IpAddress> addresses, OnReached on_reached) {
+  push(Find{std::move(addresses), std::move(on_reached)});
+}
+
 void KernelWriter::lose(std::vector<IpAddress> lost) {
   push(Lose{std::move(lost)});
 }
@@ -83,6 +87,11 @@ void KernelWriter::execute(Dump job) {
 void KernelWriter::execute(Tend job) {
   auto report = kernel_->tend(job.in_use);
   post_([done = std::move(job.on_tended), report = std::move(report)]() mutable { done(std::move(report)); });
+}
+
+void KernelWriter::execute(Find job) {
+  auto found = kernel_->reach(job.addresses);
+  post_([done = std::move(job.on_reached), found = std::move(found)]() mutable { done(std::move(found)); });
 }
 
 void KernelWriter::execute(Lose job) {

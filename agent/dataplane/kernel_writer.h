@@ -34,6 +34,7 @@ class KernelWriter {
   using OnWritten = std::move_only_function<void(std::vector<RouteWrite>, WriteOutcome)>;
   using OnDumped = std::move_only_function<void(Result<std::vector<KernelRoute>>)>;
   using OnTended = std::move_only_function<void(Result<NextHopReport>)>;
+  using OnReached = std::move_only_function<void(Result<std::vector<netlink::Reach>>)>;
 
   KernelWriter(std::unique_ptr<RouteKernel> kernel, Post post);
   KernelWriter(const KernelWriter&) = delete;
@@ -43,6 +44,7 @@ class KernelWriter {
   void write(std::vector<RouteWrite> writes, OnWritten on_written);
   void dump(OnDumped on_dumped);
   void tend(std::optional<std::vector<ForwardingPtr>> in_use, OnTended on_tended);
+  void reach(std::vector<IpAddress> addresses, OnReached on_reached);
   // Urgent, and without an answer.
   void lose(std::vector<IpAddress> lost);
 
@@ -61,16 +63,21 @@ class KernelWriter {
     std::optional<std::vector<ForwardingPtr>> in_use;
     OnTended on_tended;
   };
+  struct Find {
+    std::vector<IpAddress> addresses;
+    OnReached on_reached;
+  };
   struct Lose {
     std::vector<IpAddress> lost;
   };
-  using Job = std::variant<Write, Dump, Tend, Lose>;
+  using Job = std::variant<Write, Dump, Tend, Find, Lose>;
 
   void push(Job job);
   void run();
   void execute(Write job);
   void execute(Dump job);
   void execute(Tend job);
+  void execute(Find job);
   void execute(Lose job);
 
   std::unique_ptr<RouteKernel> kernel_;

@@ -33,6 +33,9 @@ class NetlinkRouteKernel final : public RouteKernel {
   Result<std::vector<KernelRoute>> dump() override;
   Result<NextHopReport> tend(const std::optional<std::vector<ForwardingPtr>>& in_use) override;
   void lose(std::span<const IpAddress> lost) override { next_hops_.lose(lost); }
+  Result<std::vector<netlink::Reach>> reach(std::span<const IpAddress> addresses) override {
+    return netlink::look_through(socket_, {settings_.table, settings_.protocol}, addresses);
+  }
 
  private:
   NetlinkRouteKernel(netlink::NetlinkSocket socket, std::uint32_t port_id, const Settings& settings)

@@ -14,6 +14,7 @@
 #include "agent/dataplane/forwarding.h"
 #include "towpath/base/error.h"
 #include "towpath/base/prefix.h"
+#include "towpath/netlink/reachability.h"
 
 namespace towpath::agent {
 
@@ -80,6 +81,10 @@ class RouteKernel {
   // These are out of reach although the kernel does not see it, and no others: routes that have another next
   // hop do without, at once. One that is not named any more comes back with the next tend().
   virtual void lose(std::span<const IpAddress>) {}
+  // How the routes of others lead to these addresses, one answer for each.
+  virtual Result<std::vector<netlink::Reach>> reach(std::span<const IpAddress> addresses) {
+    return std::vector<netlink::Reach>(addresses.size(), {.found = true});
+  }
 };
 
 }  // namespace towpath::agent

@@ -354,12 +354,21 @@ void Peer::deliver_update() {
   if (!update_.problems.empty()) report_problems();
   if (update_.end_of_rib) return on_end_of_rib(*update_.end_of_rib);
   if (update_.announces()) complete(update_.attributes);
+  ask_for_next_hops();
   if (const std::size_t not_taken = context_.rib.apply(id_, update_, message_time_); not_taken != 0) {
     report_problem(fmt::format("routes not taken: {}; a peer may have {} paths of a prefix", not_taken,
                                Rib::kMaxPathsOfPeer));
   }
   context_.schedule();
   keep_to_limits();
+}
+
+void Peer::ask_for_next_hops() {
+  for (const Reach& part : update_.reach) {
+    const IpAddress& hop = part.next_hop.address;
+    if (part.nlri.empty() || context_.rib.knows_next_hop(hop)) continue;
+    context_.rib.set_next_hop(hop, context_.observer.next_hop_state(hop));
+  }
 }
 
 // What this end adds to the attributes of the peer before they are looked at.

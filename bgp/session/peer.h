@@ -129,6 +129,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   AsNumber peer_as() const { return up_ ? session_.peer_as : config_.as.number; }
   void complete(PathAttributes& attributes) const;
   void deliver_update();
+  void ask_for_next_hops();
   void deliver_refresh();
   void keep_to_limits();
   void on_end_of_rib(Family family);

@@ -75,6 +75,7 @@ class Speaker::Impl {
 
   Status configure(const SpeakerConfig& config);
   void set_originated(const std::vector<Prefix>& prefixes);
+  void set_next_hops(std::span<const NextHopRow> news);
   void set_drain(Drain drain, std::string_view reason);
   void end(const std::optional<NotificationMessage>& notification);
 
@@ -149,6 +150,13 @@ Status Speaker::Impl::configure(const SpeakerConfig& config) {
 void Speaker::Impl::set_originated(const std::vector<Prefix>& prefixes) {
   originate(prefixes);
   config_.originate = prefixes;
+  schedule();
+}
+
+void Speaker::Impl::set_next_hops(std::span<const NextHopRow> news) {
+  for (const NextHopRow& row : news) {
+    if (rib_.knows_next_hop(row.address)) rib_.set_next_hop(row.address, row.state);
+  }
   schedule();
 }
 
@@ -344,6 +352,9 @@ void Speaker::Impl::take_turn() {
 // True where something is left to do.
 bool Speaker::Impl::work_until(TimePoint until) {
   for (bool more = true; more;) {
+    // Those that came with an UPDATE are known already; these were set by a rule.
+    for (const IpAddress& hop : rib_.take_untold_next_hops())
+      rib_.set_next_hop(hop, observer_.next_hop_state(hop));
     more = rib_.work(kStepBudget);
     deltas_.clear();
     more = rib_.read_changes(kStepBudget, deltas_) || more;
@@ -394,6 +405,12 @@ void Speaker::path_lost(const IpAddress& address, bool control_plane_independent
   const auto found = std::ranges::find_if(
       impl_->peers(), [&](const auto& peer) { return peer->config().address == address; });
   if (found != impl_->peers().end()) (*found)->path_lost(control_plane_independent);
+}
+std::vector<NextHopRow> Speaker::next_hops() const {
+  return impl_->rib().next_hops();
+}
+void Speaker::set_next_hops(std::span<const NextHopRow> news) {
+  impl_->set_next_hops(news);
 }
 bool Speaker::in_sync() const {
   return impl_->in_sync();

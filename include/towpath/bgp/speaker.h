@@ -59,6 +59,9 @@ class SpeakerObserver {
 
   // Best paths of prefixes, in slices; each says what holds from now on, applying it twice changes nothing.
   virtual void routes_changed(std::span<const RibDelta> changes) = 0;
+  // How this host reaches a next hop. Asked before the first route with it is looked at; what changes later
+  // comes by Speaker::set_next_hops().
+  virtual NextHopState next_hop_state(const IpAddress& /*next_hop*/) { return {}; }
   virtual void peer_state_changed(const PeerStateChange& change) = 0;
   // A connection or session ended or could not be made, and why: "hold time expired; sent NOTIFICATION 4/0
   // ...".
@@ -138,6 +141,12 @@ class Speaker {
   // 9384), and its routes go at once. Where there is no session because the peer restarts, its routes stay
   // unless its BFD does not depend on its control plane (RFC 5882 section 4.3). A stranger is no error.
   void path_lost(const IpAddress& peer, bool control_plane_independent);
+
+  // The next hops of all routes that were taken from peers.
+  std::vector<NextHopRow> next_hops() const;
+  // News of some of them: their routes are looked at again, in slices. Others than those in use are passed
+  // over.
+  void set_next_hops(std::span<const NextHopRow> news);
 
   // Whether speaker_in_sync() was reported.
   bool in_sync() const;
