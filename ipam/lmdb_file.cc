@@ -227,7 +227,7 @@ std::expected<std::optional<std::string>, int> look(const File& file) {
     // damage if this tree is the newest still.
     TOWPATH_TRY(auto now, file.meta());
     if (now == meta) return damage;
-    meta = std::move(now);
+    meta = now;
   }
   return std::nullopt;
 }

@@ -21,6 +21,7 @@ bool stands_in_the_way(const netlink::Route& route, const IpAddress& address) {
 
 std::vector<IpAddress> addresses_of(const ipam::EndpointRecord& record) {
   std::vector<IpAddress> addresses;
+  addresses.reserve(record.allocated.size());
   for (const ipam::BlockAddress& allocated : record.allocated) addresses.push_back(allocated.address);
   return addresses;
 }
