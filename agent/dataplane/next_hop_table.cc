@@ -118,7 +118,7 @@ Result<std::uint32_t> NextHopTable::group_id(const Forwarding& wanted) {
 
 Status NextHopTable::make(Object& object, std::uint32_t id, bool replace) {
   NextHop hop = object.key;
-  if (!hop.device) hop.device = devices_of({hop}).front();
+  if (!hop.device) hop = ways_to({hop}).front();
   if (!hop.device) {
     return fail_errno(ENETUNREACH, fmt::format("find the device of next hop {}", hop.via->to_string()));
   }
@@ -142,32 +142,45 @@ std::uint32_t NextHopTable::free_id() {
   return id;
 }
 
-std::vector<IfIndex> NextHopTable::devices_of(const std::vector<NextHop>& hops) {
-  std::vector<IfIndex> devices;
+std::vector<NextHop> NextHopTable::ways_to(const std::vector<NextHop>& hops) {
+  std::vector<NextHop> ways;
   std::vector<std::size_t> asked;  // index of the next hop by index of the request
   netlink::Batch batch(*socket_);
   for (const NextHop& hop : hops) {
-    devices.push_back(hop.device);
+    ways.push_back(hop);
     if (hop.device || !hop.via || needs_device(*hop.via)) continue;
-    asked.push_back(devices.size() - 1);
+    asked.push_back(ways.size() - 1);
     batch.get_route(*hop.via);
   }
-  std::vector<IfIndex> answers;  // in order, of the requests that were not refused
+  std::vector<NextHop> answers;  // in order, of the requests that were not refused
   const auto refused = batch.execute_all([&](const netlink::MessageView& message) {
     const auto route = netlink::parse_route(message);
-    answers.push_back(route && !route->next_hops.empty() ? route->next_hops.front().device : IfIndex{});
+    NextHop& way = answers.emplace_back();
+    if (!route || route->next_hops.empty()) return;
+    way.device = route->next_hops.front().device;
+    // Not by what we write ourselves: a next hop is reached by routes of others.
+    if (route->protocol != protocol_) way.via = route->next_hops.front().via;
   });
-  if (!refused) return devices;  // answers lost: none has a device until the next audit
+  if (!refused) return ways;  // answers lost: none has a device until the next audit
   auto answer = answers.begin();
   auto refusal = refused->begin();
   for (std::size_t i = 0; i < asked.size() && answer != answers.end(); ++i) {
     if (refusal != refused->end() && refusal->index == i) {
       ++refusal;
     } else {
-      devices[asked[i]] = *answer++;
+      NextHop& way = ways[asked[i]];
+      way.device = answer->device;
+      if (answer->via) way.via = answer->via;
+      ++answer;
     }
   }
-  return devices;
+  return ways;
+}
+
+NextHop NextHopTable::meaning(const Object& object) {
+  NextHop hop = object.key;
+  if (object.there) hop.device = object.kernel.hop.device;
+  return hop;
 }
 
 NextHopTable::Members NextHopTable::present(const Object& group) const {
@@ -185,13 +198,12 @@ ForwardingPtr NextHopTable::forwarding_of(std::uint32_t id) const {
   const auto it = objects_.find(id);
   if (it == objects_.end()) return nullptr;
   const Object& object = it->second;
-  if (object.kind != Kind::kGroup)
-    return std::make_shared<const Forwarding>(make_unicast({object.kernel.hop}));
+  if (object.kind != Kind::kGroup) return std::make_shared<const Forwarding>(make_unicast({meaning(object)}));
   std::vector<NextHop> hops;
   for (const NextHopMember& member : object.wanted) {
     const auto found = objects_.find(member.id);
     if (found == objects_.end() || found->second.kind == Kind::kGroup) return nullptr;
-    hops.push_back(found->second.there ? found->second.kernel.hop : found->second.key);
+    hops.push_back(meaning(found->second));
     hops.back().weight = member.weight;
   }
   return std::make_shared<const Forwarding>(make_unicast(std::move(hops)));
@@ -263,7 +275,7 @@ void NextHopTable::repair_hops(const std::map<std::uint32_t, NextHopObject>& fou
     ids.push_back(id);
     keys.push_back(object.key);
   }
-  const std::vector<IfIndex> devices = devices_of(keys);
+  const std::vector<NextHop> ways = ways_to(keys);
   netlink::Batch batch(*socket_);
   std::map<std::size_t, std::uint32_t> written;  // numbers by index of the request
   for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -283,10 +295,10 @@ void NextHopTable::repair_hops(const std::map<std::uint32_t, NextHopObject>& fou
       if (!in_groups.contains(ids[i])) forget(it);
       continue;
     }
-    NextHopObject right{.id = ids[i], .protocol = protocol_, .hop = object.key};
-    right.hop.device = devices[i];
+    NextHopObject right{.id = ids[i], .protocol = protocol_, .hop = ways[i]};
     // Out of reach for now: as it is, it is as good as anything.
-    if (!right.hop.device && is_hop && key_of(now->second.hop) == object.key) right.hop = now->second.hop;
+    if (!right.hop.device && is_hop && key_of(now->second.hop) == key_of(object.kernel.hop))
+      right.hop = now->second.hop;
     if (is_hop) object.kernel = now->second;
     if (!right.hop.device || (is_hop && now->second == right)) continue;
     object.kernel = right;

@@ -81,8 +81,11 @@ class NextHopTable {
   Result<std::uint32_t> group_id(const Forwarding& wanted);
   Status make(Object& object, std::uint32_t id, bool replace);
   std::uint32_t free_id();
-  // The devices by which the kernel reaches these, 0 where it does not; one system call.
-  std::vector<IfIndex> devices_of(const std::vector<netlink::NextHop>& hops);
+  // How the kernel reaches these: with the device, 0 where it does not, and behind a gateway by that gateway
+  // (the kernel takes none that is behind another one itself); one system call.
+  std::vector<netlink::NextHop> ways_to(const std::vector<netlink::NextHop>& hops);
+  // What a route with this object is said to do: its next hop as wanted, not the gateway before it.
+  static netlink::NextHop meaning(const Object& object);
   // Of the wanted members those that are there, without lost ones if others are left.
   Members present(const Object& group) const;
   bool is_lost(const netlink::NextHop& key) const { return key.via && lost_.contains(*key.via); }

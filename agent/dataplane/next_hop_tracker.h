@@ -7,7 +7,8 @@
 //   within that time is never seen to be gone.
 //
 //   The answer counts only where it can be had: one that look() cannot have without reading the table, or
-//   where the kernel does not answer, is that the next hop is reachable (docs/decisions/0007-an-unknown-next-hop-is-reachable.md).
+//   where the kernel does not answer, is that the next hop is reachable
+//   (docs/decisions/0007-an-unknown-next-hop-is-reachable.md).
 //
 // Ownership: the loop and the dataplane outlive it. Threading: the loop. Failure: of open() alone.
 #pragma once

@@ -137,6 +137,35 @@ TEST_P(NextHopsTest, ALostNextHopLeavesItsGroupsAndNoRouteIsWritten) {
   EXPECT_EQ(dataplane_->next_hops().degraded, 0U);
 }
 
+// The kernel takes no gateway that is behind another one, so it is given the one that is on a link.
+TEST_P(NextHopsTest, OneBehindAGatewayIsReachedByIt) {
+  const bool v4 = n.family == AddressFamily::kIpv4;
+  const std::string far = v4 ? "203.0.113.1" : "2001:db8:3::1";
+  const std::string leads =
+      std::string("ip route replace ") + (v4 ? "203.0.113.0/24" : "2001:db8:3::/48") + " via ";
+  run(leads + n.left);
+  routes().want(prefix(1), via(far.c_str()));
+  routes().want(prefix(2), {{.via = *IpAddress::parse(far)}, {.via = *IpAddress::parse(n.right)}});
+  ASSERT_TRUE(in_sync());
+  EXPECT_EQ(route(1)->next_hops, (std::vector<NextHop>{{.via = *IpAddress::parse(n.left), .device = left_}}));
+  EXPECT_THAT(route(2)->next_hops, SizeIs(2));
+  const auto before = numbers();
+  ASSERT_NO_FATAL_FAILURE(tick());
+  EXPECT_EQ(routes().counters().replaced, 0U) << "a dump finds what was wanted";
+  // It is behind another gateway now: the objects follow, and no route is written.
+  run(leads + n.right);
+  ASSERT_NO_FATAL_FAILURE(tick());
+  EXPECT_EQ(route(1)->next_hops,
+            (std::vector<NextHop>{{.via = *IpAddress::parse(n.right), .device = right_}}));
+  EXPECT_EQ(numbers(), before);
+  EXPECT_EQ(routes().counters().replaced, 0U);
+  // Out of reach: it stays as it is, as long as somebody wants it.
+  run(std::string("ip route del ") + (v4 ? "203.0.113.0/24" : "2001:db8:3::/48"));
+  ASSERT_NO_FATAL_FAILURE(tick());
+  EXPECT_EQ(route(1)->next_hops,
+            (std::vector<NextHop>{{.via = *IpAddress::parse(n.right), .device = right_}}));
+}
+
 TEST_P(NextHopsTest, AGroupKeepsItsLastMemberHoweverLost) {
   routes().want(prefix(1), both());
   ASSERT_TRUE(in_sync());
