@@ -112,6 +112,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // What is there to read, without waiting. False: the connection has ended; `error` says how.
   bool read_available(boost::system::error_code& error);
   void collect_batch();
+  void clear_batch();
   void count_messages(std::span<const std::byte> bytes);
   void lost(const boost::system::error_code& error);
 
@@ -129,6 +130,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<OutputSlice> slices_;
   std::vector<boost::asio::const_buffer> batch_;
   bool more_output_ = false;
+  bool woken_ = false;       // since the batch was collected
   bool writing_ = false;     // a batch is with the socket
   TimePoint progress_at_{};  // when the socket took something of it last
   std::uint64_t messages_sent_ = 0;

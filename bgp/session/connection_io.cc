@@ -104,20 +104,25 @@ asio::awaitable<void> Connection::write_loop([[maybe_unused]] std::shared_ptr<Co
     return error ? 0 : kBatchBytes;
   };
   while (socket_.is_open()) {
+    woken_ = false;
     collect_batch();
+    const bool writes = !batch_.empty();
     error_code error;
-    if (!batch_.empty()) {
+    if (writes) {
       writing_ = true;
       co_await asio::async_write(socket_, batch_, note_progress, redirect_error(use_awaitable, error));
       writing_ = false;
       // The read loop reports the end: what the peer said before it, perhaps why, is still to be read.
       if (error) co_return;
+      clear_batch();
     } else if (finishing_) {
       socket_.shutdown(tcp::socket::shutdown_send, error);
       co_return;
-    } else if (more_output_) {
-      co_await asio::post(socket_.get_executor(), use_awaitable);
-    } else {
+    }
+    if (more_output_) {
+      if (!writes) co_await asio::post(socket_.get_executor(), use_awaitable);
+    } else if (!woken_ && !finishing_) {
+      // Also where output has come since: the owner says when it is to go, see Speaker::Impl::wake_outputs().
       wake_.expires_at(asio::steady_timer::time_point::max());
       co_await wake_.async_wait(redirect_error(use_awaitable, error));
     }
@@ -160,10 +165,14 @@ bool Connection::read_available(error_code& error) {
   return true;
 }
 
-void Connection::collect_batch() {
+void Connection::clear_batch() {
   batch_.clear();
   slices_.clear();
   sending_.clear();
+}
+
+void Connection::collect_batch() {
+  clear_batch();
   std::swap(sending_, control_);
   if (!sending_.empty()) {
     count_messages(sending_);
@@ -197,6 +206,7 @@ void Connection::change_md5_key(std::string_view secret) {
 }
 
 void Connection::wake() {
+  woken_ = true;
   wake_.cancel();
 }
 

@@ -26,6 +26,10 @@ using asio::ip::tcp;
 
 // How long the speaker keeps the loop in one turn.
 constexpr std::chrono::milliseconds kSlice{5};
+// Output that takes less is not worth a rest; and no delay of a change may be felt, however many peers there
+// are.
+constexpr std::chrono::milliseconds kShortOutput{1};
+constexpr std::chrono::milliseconds kLongestRest{50};
 // Prefixes looked at between two looks at the clock.
 constexpr std::size_t kStepBudget = 512;
 // Connections of strangers that are being told so. Beyond it they are closed without a word.
@@ -70,7 +74,8 @@ class Speaker::Impl {
                  [this] { schedule(); },
                  {.restarting = options.forwarding_preserved,
                   .forwarding_preserved = options.forwarding_preserved}},
-        deferral_(executor) {}
+        deferral_(executor),
+        output_rest_(executor) {}
   ~Impl() { end({}); }
 
   Status configure(const SpeakerConfig& config);
@@ -107,6 +112,9 @@ class Speaker::Impl {
   void schedule();
   void take_turn();
   bool work_until(TimePoint until);
+  void wake_outputs();
+  void rest_from_output(std::chrono::nanoseconds time);
+  void end_rest();
   void report_in_sync();
   void set_in_sync();
 
@@ -125,6 +133,9 @@ class Speaker::Impl {
   asio::steady_timer deferral_;
   bool in_sync_ = false;
   bool scheduled_ = false;
+  asio::steady_timer output_rest_;
+  bool outputs_woken_ = false;  // and at work, or at rest
+  bool outputs_wake_again_ = false;
   std::vector<RibDelta> deltas_;  // reused
   // Handlers that the loop still holds look here before they touch us.
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
@@ -344,9 +355,39 @@ void Speaker::Impl::schedule() {
 
 void Speaker::Impl::take_turn() {
   const bool more = work_until(steady_now() + kSlice);
-  for (const auto& peer : peers_) peer->wake_output();
+  wake_outputs();
   if (more) return schedule();
   report_in_sync();
+}
+
+// To tell many peers takes long, and with each of many changes by itself there would be time for nothing
+// else. So output rests for twice as long as it took: input has most of the time, and what it brings goes out
+// together.
+void Speaker::Impl::wake_outputs() {
+  if (outputs_woken_) {
+    outputs_wake_again_ = true;
+    return;
+  }
+  outputs_woken_ = true;
+  const TimePoint begun = steady_now();
+  for (const auto& peer : peers_) peer->wake_output();
+  // The loop runs handlers in the order of their coming: this one behind all that have been woken.
+  asio::post(executor_, [this, begun, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) rest_from_output(steady_now() - begun);
+  });
+}
+
+void Speaker::Impl::rest_from_output(std::chrono::nanoseconds time) {
+  if (time < kShortOutput) return end_rest();
+  output_rest_.expires_after(std::min<std::chrono::nanoseconds>(2 * time, kLongestRest));
+  output_rest_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    if (!error && !alive.expired()) end_rest();
+  });
+}
+
+void Speaker::Impl::end_rest() {
+  outputs_woken_ = false;
+  if (std::exchange(outputs_wake_again_, false) && !ended_) wake_outputs();
 }
 
 // True where something is left to do.

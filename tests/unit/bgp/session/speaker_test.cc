@@ -1,4 +1,6 @@
 // Two or more speakers that talk to each other.
+#include <algorithm>
+
 #include "session_fixture.h"
 
 namespace towpath::bgp::test {
@@ -192,6 +194,49 @@ TEST_F(TwoSpeakers, ManyRoutesArriveAndLeave) {
   ASSERT_TRUE(run_until([&] { return b->observer.routes.size() == 20002; }));
   a->speaker->shutdown("done");
   ASSERT_TRUE(run_until([&] { return b->observer.routes.size() == 2; }));
+}
+
+// So many that a round of output takes long, and rests: what changes meanwhile is told by the next round.
+TEST_F(TwoSpeakers, ManyPeersHearOfEachChange) {
+  constexpr unsigned kPeers = 60;
+  a = std::make_unique<TestSpeaker>(loop, 65001, "127.0.2.1", "10.0.0.1");
+  a->listen();
+  std::vector<std::unique_ptr<TestSpeaker>> leaves;
+  const auto own = [](unsigned i, unsigned version) {
+    return *Prefix::make(IpAddress::v4(0x0A400000 + (i << 12) + (version << 6)), 26);
+  };
+  for (unsigned i = 0; i < kPeers; ++i) {
+    const std::string number = std::to_string(i + 1);
+    leaves.push_back(std::make_unique<TestSpeaker>(loop, 65100 + i, ("127.0.3." + number).c_str(),
+                                                   ("10.0.1." + number).c_str()));
+    TestSpeaker& leaf = *leaves.back();
+    leaf.config.originate = {own(i, 0)};
+    leaf.listen();
+    PeerConfig of_hub = peer_of(*a, leaf, ("leaf" + number).c_str());
+    of_hub.passive = true;
+    of_hub.export_scope = ExportScope::kAll;
+    a->add_peer(std::move(of_hub));
+    leaf.add_peer(peer_of(leaf, *a, "hub"));
+  }
+  a->apply();
+  for (const auto& leaf : leaves) leaf->apply();
+  const auto all_have = [&](unsigned version) {
+    return std::ranges::all_of(leaves, [&](const auto& leaf) {
+      for (unsigned i = 0; i < kPeers; ++i) {
+        if (!leaf->observer.routes.contains(own(i, version))) return false;
+      }
+      return leaf->observer.routes.size() == kPeers;
+    });
+  };
+  ASSERT_TRUE(run_until([&] { return all_have(0); }));
+  for (unsigned version = 1; version <= 3; ++version) {
+    for (unsigned i = 0; i < kPeers; ++i) {
+      leaves[i]->config.originate = {own(i, version)};
+      leaves[i]->apply();
+      loop.poll_one();  // while others are at their output
+    }
+    ASSERT_TRUE(run_until([&] { return all_have(version); })) << version;
+  }
 }
 
 }  // namespace
