@@ -1,8 +1,8 @@
 // The body of fmt, compiled once.
 //
-// Debian has no static libfmt, and the plugins are linked with -static. As headers alone fmt costs each source file 1.4 s to
-// compile, and 5 s under the sanitizers; so its implementation header is compiled here, and here only, and all others link
-// to it. docs/decisions/0002.
+// Debian has no static libfmt, and the plugins are linked with -static. As headers alone fmt costs each
+// source file 1.4 s to compile, and 5 s under the sanitizers; so its implementation header is compiled here,
+// and here only, and all others link to it. docs/decisions/0002.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE
