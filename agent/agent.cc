@@ -160,7 +160,8 @@ Status Agent::open_dataplane() {
   TOWPATH_TRY(auto kernel,
               NetlinkRouteKernel::open({.table = config_.kernel.table, .protocol = config_.kernel.protocol}));
   // Before the first dump, so that no change falls between the two.
-  TOWPATH_TRY(monitor_, netlink::KernelMonitor::open(config_.kernel.protocol, kernel->port_id()));
+  TOWPATH_TRY(monitor_,
+              netlink::KernelMonitor::open(config_.kernel.table, config_.kernel.protocol, kernel->port_id()));
   const RouteSyncer::Metrics metrics{.learned = config_.kernel.metric,
                                      .own_block = config_.kernel.blackhole_metric};
   const auto post = [&loop = loop_](KernelWriter::Task task) { asio::post(loop, std::move(task)); };
@@ -219,9 +220,7 @@ Status Agent::open_speaker() {
   control_ = std::make_unique<ControlServer>(loop_, *answers_);
   // The socket first: another agent on it must stop us before we speak to anybody.
   TOWPATH_TRY_STATUS(control_->start(config_.control_socket));
-  bgp::SpeakerConfig speaker = config_.speaker;
-  speaker.originate = own_prefixes(config_.blocks);
-  TOWPATH_TRY_STATUS(speaker_->configure(speaker));
+  TOWPATH_TRY_STATUS(speaker_->configure(speaker_config(config_)));
   advertiser_->configure(config_.advertise, config_.advertise_leases);
   bfd_->configure(config_.bfd);
   return {};
@@ -240,8 +239,6 @@ void Agent::watch_kernel() {
         const auto events = monitor_->read();
         if (events) {
           for (const auto& event : *events) {
-            const auto* route = std::get_if<netlink::RouteEvent>(&event);
-            if (route != nullptr && route->route.key.table != config_.kernel.table) continue;
             dataplane_->on_kernel_event(event);
             endpoints_->on_kernel_event(event);
           }
@@ -349,9 +346,7 @@ void Agent::log_refused_routes() {
 
 Status Agent::reload(const AgentConfig& next) {
   TOWPATH_TRY_STATUS(own_blocks(next.blocks));
-  bgp::SpeakerConfig speaker = next.speaker;
-  speaker.originate = own_prefixes(next.blocks);
-  if (auto configured = speaker_->configure(speaker); !configured) {
+  if (auto configured = speaker_->configure(speaker_config(next)); !configured) {
     // The speaker changed nothing; neither may the store.
     if (auto restored = store_.set_owned_blocks(config_.blocks); !restored) {
       log_.error("cannot put the owned blocks back", {{"reason", restored.error().message}});
@@ -391,6 +386,12 @@ std::string Agent::summary() const {
   std::string text = fmt::format("{} of {} peers up, {} routes", up, peers.size(), counters.in_kernel);
   if (counters.pending > 0) text += fmt::format(", {} pending", counters.pending);
   return text;
+}
+
+bgp::SpeakerConfig Agent::speaker_config(const AgentConfig& config) const {
+  bgp::SpeakerConfig speaker = config.speaker;
+  speaker.originate = own_prefixes(config.blocks);
+  return speaker;
 }
 
 std::vector<Prefix> Agent::own_prefixes(const std::vector<Prefix>& blocks) const {

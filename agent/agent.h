@@ -93,6 +93,8 @@ class Agent final : private bgp::SpeakerObserver,
   void on_tick();
   void log_refused_routes();
 
+  // Of the configuration, announcing own_prefixes().
+  bgp::SpeakerConfig speaker_config(const AgentConfig& config) const;
   // Blocks and service prefixes.
   std::vector<Prefix> own_prefixes(const std::vector<Prefix>& blocks) const;
   void set_own_blocks(const std::vector<Prefix>& before, const std::vector<Prefix>& now);

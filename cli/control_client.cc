@@ -46,10 +46,6 @@ std::optional<std::string_view> row_text(std::string_view line) {
   return line.substr(kHead.size(), line.size() - kHead.size() - 1);
 }
 
-}  // namespace
-
-namespace {
-
 json policy_test_arguments(const control::PolicyTest& test) {
   json arguments{{"direction", word_for(control::kDirections, test.direction)},
                  {"peer", test.peer},

@@ -1,13 +1,10 @@
 #include "ipam/host_boot.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <array>
+#include <utility>
 
-#include "towpath/base/unique_fd.h"
+#include "towpath/base/boot_id.h"
 
 namespace towpath::ipam {
 namespace {
@@ -21,14 +18,8 @@ std::chrono::nanoseconds boot_time() {
 }  // namespace
 
 Result<HostBoot> HostBoot::current() {
-  constexpr const char* kPath = "/proc/sys/kernel/random/boot_id";
-  constexpr std::size_t kUuidSize = 36;
-  const UniqueFd fd(::open(kPath, O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail_errno(errno, fmt::format("open {}", kPath));
-  std::array<char, kUuidSize> text{};
-  const ssize_t size = ::read(fd.get(), text.data(), text.size());
-  if (size < 0) return fail_errno(errno, fmt::format("read {}", kPath));
-  return HostBoot{std::string(text.data(), static_cast<std::size_t>(size)), boot_time};
+  TOWPATH_TRY(std::string id, current_boot_id());
+  return HostBoot{std::move(id), boot_time};
 }
 
 }  // namespace towpath::ipam

@@ -57,7 +57,8 @@ Status attach_filter(int fd, std::uint8_t route_protocol, std::uint32_t ignored_
   return fail_errno(errno, "attach a filter to the kernel monitor");
 }
 
-std::optional<KernelEvent> to_event(const MessageView& message, std::uint8_t route_protocol) {
+std::optional<KernelEvent> to_event(const MessageView& message, std::uint32_t route_table,
+                                    std::uint8_t route_protocol) {
   switch (message.header.nlmsg_type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
@@ -67,7 +68,7 @@ std::optional<KernelEvent> to_event(const MessageView& message, std::uint8_t rou
     case RTM_NEWROUTE:
     case RTM_DELROUTE: {
       auto route = parse_route(message);
-      if (!route) return std::nullopt;
+      if (!route || route->key.table != route_table) return std::nullopt;
       const bool removed = message.header.nlmsg_type == RTM_DELROUTE || route->protocol != route_protocol;
       return RouteEvent{removed, std::move(*route)};
     }
@@ -83,13 +84,14 @@ std::optional<KernelEvent> to_event(const MessageView& message, std::uint8_t rou
 
 }  // namespace
 
-Result<KernelMonitor> KernelMonitor::open(std::uint8_t route_protocol, std::uint32_t ignored_port) {
+Result<KernelMonitor> KernelMonitor::open(std::uint32_t route_table, std::uint8_t route_protocol,
+                                          std::uint32_t ignored_port) {
   TOWPATH_TRY(NetlinkSocket socket, NetlinkSocket::open(NETLINK_ROUTE, kReceiveBuffer));
   TOWPATH_TRY_STATUS(attach_filter(socket.fd(), route_protocol, ignored_port));
   for (const std::uint32_t group : {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP}) {
     TOWPATH_TRY_STATUS(socket.join(group));
   }
-  return KernelMonitor(std::move(socket), route_protocol);
+  return KernelMonitor(std::move(socket), route_table, route_protocol);
 }
 
 Result<std::vector<KernelEvent>> KernelMonitor::read() {
@@ -103,7 +105,7 @@ Result<std::vector<KernelEvent>> KernelMonitor::read() {
       continue;
     }
     while (const auto message = next_message(*datagram)) {
-      if (auto event = to_event(*message, route_protocol_)) events.push_back(std::move(*event));
+      if (auto event = to_event(*message, route_table_, route_protocol_)) events.push_back(std::move(*event));
     }
   }
   return events;

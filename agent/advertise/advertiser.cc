@@ -7,7 +7,7 @@
 #include <set>
 #include <utility>
 
-#include "agent/advertise/boot_id.h"
+#include "towpath/base/boot_id.h"
 
 namespace towpath::agent {
 namespace {

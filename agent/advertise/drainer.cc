@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
 #include <string_view>
 #include <utility>
 
-#include "agent/advertise/boot_id.h"
+#include "towpath/base/boot_id.h"
 
 namespace towpath::agent {
 namespace {
@@ -25,18 +23,21 @@ TimePoint steady_now() {
 }  // namespace
 
 Drainer::Drainer(boost::asio::io_context& loop, DrainEvents& events, const std::string& state_dir)
-    : events_(events), path_(state_dir + "/drained"), timer_(loop) {
+    : events_(events), timer_(loop) {
+  auto boot = current_boot_id();
+  if (!boot) {
+    events_.drain_problem("stay drained over a restart", boot.error());
+    return;
+  }
+  file_.emplace(state_dir + "/drained", kTitle, *std::move(boot));
   load();
 }
 
 // A file that is none, or of another boot, says nothing.
 void Drainer::load() {
-  std::ifstream file(path_);
-  std::string line;
-  const auto boot = current_boot_id();
-  if (!file || !boot || !std::getline(file, line) || line != kTitle) return;
-  if (!std::getline(file, line) || line != "boot " + *boot) return;
-  std::getline(file, reason_);
+  const auto text = file_->load();
+  if (!text || !*text) return;
+  reason_ = (*text)->substr(0, (*text)->find('\n'));
   phase_ = Drain::kClosed;
 }
 
@@ -44,13 +45,8 @@ void Drainer::start(std::chrono::seconds wait, const std::string& reason) {
   if (phase_ != Drain::kNone) return;
   reason_ = reason;
   std::ranges::replace(reason_, '\n', ' ');
-  if (const auto boot = current_boot_id(); !boot) {
-    events_.drain_problem("stay drained over a restart", boot.error());
-  } else {
-    std::ofstream file(path_, std::ios::trunc);
-    file << kTitle << "\nboot " << *boot << '\n' << reason_ << '\n';
-    if (!file.flush())
-      events_.drain_problem("stay drained over a restart", Error::from_errno(errno, "write " + path_));
+  if (const Status stored = file_ ? file_->store(reason_ + '\n') : Status(); !stored) {
+    events_.drain_problem("stay drained over a restart", stored.error());
   }
   until_ = steady_now() + wait;
   enter(Drain::kAnnounced);
@@ -76,8 +72,8 @@ void Drainer::undo() {
   if (phase_ == Drain::kNone) return;
   ++round_;
   timer_.cancel();
-  if (std::remove(path_.c_str()) != 0 && errno != ENOENT) {
-    events_.drain_problem("forget the drain", Error::from_errno(errno, "remove " + path_));
+  if (const Status removed = file_ ? file_->remove() : Status(); !removed) {
+    events_.drain_problem("forget the drain", removed.error());
   }
   reason_.clear();
   enter(Drain::kNone);

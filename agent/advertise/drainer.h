@@ -16,9 +16,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "agent/advertise/boot_file.h"
 #include "towpath/base/clock.h"
 #include "towpath/base/error.h"
 #include "towpath/bgp/drain.h"
@@ -59,7 +61,7 @@ class Drainer {
   void wait_until_told();
 
   DrainEvents& events_;
-  std::string path_;
+  std::optional<BootFile> file_;  // none: the kernel does not say which boot this is
   bgp::Drain phase_ = bgp::Drain::kNone;
   std::string reason_;
   TimePoint until_{};  // of the present phase

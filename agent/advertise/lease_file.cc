@@ -1,16 +1,10 @@
 #include "agent/advertise/lease_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdint>
-#include <cstdio>
-#include <fstream>
 #include <sstream>
 #include <string_view>
-
-#include "towpath/base/unique_fd.h"
 
 namespace towpath::agent {
 namespace {
@@ -44,35 +38,23 @@ Result<Lease> parse_lease(const std::string& line) {
 
 }  // namespace
 
+LeaseFile::LeaseFile(std::string path, std::string boot_id)
+    : file_(std::move(path), kTitle, std::move(boot_id)) {}
+
 Status LeaseFile::store(const std::vector<Lease>& leases) const {
-  std::string text = fmt::format("{}\nboot {}\n", kTitle, boot_id_);
+  std::string text;
   for (const Lease& lease : leases) {
     text += fmt::format("{} {} {} {} {}\n", lease.prefix.to_string(), lease.owner, lease.length.count(),
                         nanoseconds(lease.since), nanoseconds(lease.ends));
   }
-  const std::string next = path_ + ".new";
-  UniqueFd fd(::open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640));
-  if (!fd) return fail_errno(errno, "open " + next);
-  for (std::size_t written = 0; written < text.size();) {
-    const ssize_t count = ::write(fd.get(), text.data() + written, text.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, "write " + next);
-    written += static_cast<std::size_t>(count);
-  }
-  if (std::rename(next.c_str(), path_.c_str()) != 0) return fail_errno(errno, "replace " + path_);
-  return {};
+  return file_.store(text);
 }
 
 Result<std::vector<Lease>> LeaseFile::load() const {
+  TOWPATH_TRY(const auto text, file_.load());
   std::vector<Lease> leases;
-  std::ifstream file(path_);
-  if (!file) return leases;
-  std::string line;
-  if (!std::getline(file, line) || line != kTitle) {
-    return fail(ErrorKind::kCorrupt, fmt::format("{}: is no list of leases", path_));
-  }
-  if (!std::getline(file, line) || line != "boot " + boot_id_) return leases;
-  while (std::getline(file, line)) {
+  std::istringstream lines(text.value_or(""));
+  for (std::string line; std::getline(lines, line);) {
     TOWPATH_TRY(Lease lease, parse_lease(line));
     leases.push_back(std::move(lease));
   }

@@ -55,9 +55,12 @@ netlink::Reach NextHopTracker::look(const IpAddress& next_hop) {
 
 // Until the timer has run out the socket is left alone: a flood of changes costs one look at its end.
 void NextHopTracker::watch() {
+  if (std::exchange(watching_, true)) return;
   readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                        [this, alive = std::weak_ptr(alive_)](boost::system::error_code ec) {
-                         if (!ec && !alive.expired()) look_again_soon();
+                         if (ec || alive.expired()) return;
+                         watching_ = false;
+                         look_again_soon();
                        });
 }
 

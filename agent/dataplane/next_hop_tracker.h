@@ -56,6 +56,7 @@ class NextHopTracker {
   netlink::ReachabilityMonitor monitor_;
   boost::asio::posix::stream_descriptor readable_;
   boost::asio::steady_timer timer_;
+  bool watching_ = false;
   bool waiting_ = false;
   TimePoint first_change_{};
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // weakly held by handlers

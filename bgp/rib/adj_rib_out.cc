@@ -1,6 +1,7 @@
 #include "bgp/rib/adj_rib_out.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "towpath/base/check.h"
 
@@ -23,27 +24,9 @@ AdjRibOut::~AdjRibOut() {
   }
 }
 
-std::uint32_t AdjRibOut::find_node(PrefixRef prefix, std::uint32_t path_id) const {
-  const Several* entry = several_[index(prefix.family())].find(prefix.number());
-  if (entry == nullptr) return kNoIndex;
-  std::uint32_t i = entry->first;
-  while (i != kNoIndex && nodes_[i].path_id != path_id) i = nodes_[i].next;
-  return i;
-}
-
-std::optional<ToldPath> AdjRibOut::find(PrefixRef prefix, std::uint32_t path_id) const {
-  if (has_several(prefix)) {
-    const std::uint32_t i = find_node(prefix, path_id);
-    if (i == kNoIndex) return std::nullopt;
-    return ToldPath{nodes_[i].attributes, nodes_[i].source, path_id};
-  }
-  const ToldPath path = only(prefix);
-  return path.attributes ? std::optional(path) : std::nullopt;
-}
-
 void AdjRibOut::paths(PrefixRef prefix, std::vector<ToldPath>& out) const {
   if (!has_several(prefix)) {
-    if (const auto only = find(prefix, 0)) out.push_back(*only);
+    if (const ToldPath path = only(prefix); path.attributes) out.push_back(path);
     return;
   }
   const Several* entry = several_[index(prefix.family())].find(prefix.number());
@@ -61,10 +44,7 @@ void AdjRibOut::put(PrefixRef prefix, const ToldPath& path) {
     // One look at the table, because this is done for each route of each group.
     TOWPATH_CHECK(path.path_id == 0);
     Single& entry = single_[index(prefix.family())].at(prefix.number());
-    if (entry.attributes) {
-      attributes_.unref(entry.attributes);
-      count(prefix.family(), entry.source, -1);
-    }
+    forget(prefix.family(), entry.attributes, entry.source);
     entry = {path.attributes, path.source, true};
   }
   count(prefix.family(), path.source, 1);
@@ -81,19 +61,28 @@ void AdjRibOut::insert_node(PrefixRef prefix, const ToldPath& path) {
 }
 
 void AdjRibOut::erase(PrefixRef prefix, std::uint32_t path_id) {
-  const auto known = find(prefix, path_id);
-  if (!known) return;
-  if (has_several(prefix)) {
-    const std::uint32_t i = find_node(prefix, path_id);
-    std::uint32_t* link = &several_[index(prefix.family())][prefix.number()].first;
-    while (*link != i) link = &nodes_[*link].next;
-    *link = nodes_[i].next;
-    nodes_.release(i);
-  } else {
-    single_[index(prefix.family())][prefix.number()].attributes = {};
+  if (!has_several(prefix)) {
+    if (Single* entry = single_[index(prefix.family())].find(prefix.number())) {
+      forget(prefix.family(), std::exchange(entry->attributes, {}), entry->source);
+    }
+    return;
   }
-  attributes_.unref(known->attributes);
-  count(prefix.family(), known->source, -1);
+  Several* entry = several_[index(prefix.family())].find(prefix.number());
+  if (entry == nullptr) return;
+  std::uint32_t* link = &entry->first;
+  while (*link != kNoIndex && nodes_[*link].path_id != path_id) link = &nodes_[*link].next;
+  if (*link == kNoIndex) return;
+  const std::uint32_t i = *link;
+  forget(prefix.family(), nodes_[i].attributes, nodes_[i].source);
+  *link = nodes_[i].next;
+  nodes_.release(i);
+}
+
+// Of what was told, if it was anything.
+void AdjRibOut::forget(Family family, AttributeId attributes, PeerId source) {
+  if (!attributes) return;
+  attributes_.unref(attributes);
+  count(family, source, -1);
 }
 
 AdjRibOut::Identifiers AdjRibOut::ever_told(PrefixRef prefix) const {

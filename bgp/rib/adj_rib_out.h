@@ -15,7 +15,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "bgp/rib/attribute_table.h"
@@ -40,7 +39,6 @@ class AdjRibOut {
   AdjRibOut(const AdjRibOut&) = delete;
   AdjRibOut& operator=(const AdjRibOut&) = delete;
 
-  std::optional<ToldPath> find(PrefixRef prefix, std::uint32_t path_id) const;
   // Of a session without path identifiers: the path of the prefix, without attributes if none is told.
   ToldPath only(PrefixRef prefix) const {
     const Single* entry = single_[index(prefix.family())].find(prefix.number());
@@ -85,8 +83,8 @@ class AdjRibOut {
   static_assert(sizeof(Node) == 16);
 
   bool has_several(PrefixRef prefix) const { return has_several_[index(prefix.family())]; }
-  std::uint32_t find_node(PrefixRef prefix, std::uint32_t path_id) const;
   void insert_node(PrefixRef prefix, const ToldPath& path);
+  void forget(Family family, AttributeId attributes, PeerId source);
   void count(Family family, PeerId source, std::ptrdiff_t change);
 
   AttributeTable& attributes_;

@@ -294,6 +294,7 @@ void Speaker::Impl::end(const std::optional<NotificationMessage>& notification) 
   listeners_.clear();
   for (const auto& peer : peers_) peer->abandon(notification);
   deferral_.cancel();
+  output_rest_.cancel();
 }
 
 std::vector<ListenAddress> Speaker::Impl::listening() const {

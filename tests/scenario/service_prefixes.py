@@ -21,15 +21,7 @@ class ServicePrefixes(unittest.TestCase):
         self.host, self.other = self.lab.add_host("host-a"), self.lab.add_host("host-b")
         self.host.config["advertise_leases"] = LEASABLE
         self.other.config["advertise_leases"] = LEASABLE
-        self.bird = self.lab.add_bird("bird", 50, BIRD_AS)
-        self.bird.configure(f"""
-            protocol bgp towpath {{
-              local {self.bird.ipv4} as {BIRD_AS}; neighbor {self.host.ipv4} as {self.host.as_number};
-              connect delay time 1; connect retry time 1; error wait time 1, 2; hold time 9;
-              ipv4 {{ import all; export none; }};
-              ipv6 {{ import all; export none; next hop address {self.bird.ipv6}; }};
-            }}""")
-        self.host.peer_with(self.bird)
+        self.bird = self.lab.add_watching_bird("bird", 50, BIRD_AS, self.host)
         self.host.peer_with(self.other)
         self.other.peer_with(self.host)
 

@@ -669,6 +669,19 @@ class Lab:
     def add_bird(self, name, number, as_number):
         return Bird(self, name, number, as_number)
 
+    def add_watching_bird(self, name, number, as_number, host):
+        """A BIRD that takes all routes of `host` in the session "towpath", and gives none."""
+        bird = self.add_bird(name, number, as_number)
+        bird.configure(f"""
+            protocol bgp towpath {{
+              local {bird.ipv4} as {as_number}; neighbor {host.ipv4} as {host.as_number};
+              connect delay time 1; connect retry time 1; error wait time 1, 2; hold time 9;
+              ipv4 {{ import all; export none; }};
+              ipv6 {{ import all; export none; next hop address {bird.ipv6}; }};
+            }}""")
+        host.peer_with(bird)
+        return bird
+
     def full_mesh(self, **more):
         for host in self.hosts:
             for other in self.hosts:

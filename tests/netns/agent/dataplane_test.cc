@@ -177,7 +177,7 @@ TEST_F(DataplaneKernelTest, UnreachableNextHopStaysPendingUntilItIsReachable) {
 }
 
 TEST_F(DataplaneKernelTest, RoutesComeBackAfterTheInterfaceWasDown) {
-  auto monitor = netlink::KernelMonitor::open(netlink::kRouteProtocol, port_);
+  auto monitor = netlink::KernelMonitor::open(netlink::kMainTable, netlink::kRouteProtocol, port_);
   ASSERT_TRUE(monitor) << monitor.error().message;
   const auto left_gone = [&](const char* command) {
     ASSERT_EQ(::system(command), 0);

@@ -82,7 +82,7 @@ class NextHopsTest : public DataplaneKernelTest, public ::testing::WithParamInte
         loop_.run_until([this] { return routes().counters().in_flight == 0 && !routes().has_writes(); }));
   }
   netlink::KernelMonitor monitor() {
-    auto opened = netlink::KernelMonitor::open(netlink::kRouteProtocol, port_);
+    auto opened = netlink::KernelMonitor::open(netlink::kMainTable, netlink::kRouteProtocol, port_);
     EXPECT_TRUE(opened) << opened.error().message;
     return std::move(*opened);
   }

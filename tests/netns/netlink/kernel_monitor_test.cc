@@ -42,7 +42,7 @@ class KernelMonitorTest : public test::NetlinkTest {
 };
 
 TEST_F(KernelMonitorTest, InterfacesComeAndGo) {
-  auto monitor = KernelMonitor::open(kRouteProtocol, 0);
+  auto monitor = KernelMonitor::open(kMainTable, kRouteProtocol, 0);
   ASSERT_TRUE(monitor) << monitor.error().message;
   EXPECT_TRUE(events(*monitor).empty());
   const IfIndex device = make_interface("up0");
@@ -57,7 +57,7 @@ TEST_F(KernelMonitorTest, RoutesOfOursThatOthersChangeAndNoOther) {
   Batch ours(*socket_);
   ours.add_route(blackhole(1));
   ASSERT_TRUE(ours.execute());
-  auto monitor = KernelMonitor::open(kRouteProtocol, *socket_->port_id());
+  auto monitor = KernelMonitor::open(kMainTable, kRouteProtocol, *socket_->port_id());
   ASSERT_TRUE(monitor) << monitor.error().message;
   ours.add_route(blackhole(2));
   ASSERT_TRUE(ours.execute());
@@ -74,7 +74,7 @@ TEST_F(KernelMonitorTest, ARouteThatAnotherOwnerPutsInThePlaceOfOursIsOursRemove
   Batch batch(*socket_);
   batch.add_route(blackhole(1));
   ASSERT_TRUE(batch.execute());
-  auto monitor = KernelMonitor::open(kRouteProtocol, *socket_->port_id());
+  auto monitor = KernelMonitor::open(kMainTable, kRouteProtocol, *socket_->port_id());
   ASSERT_TRUE(monitor) << monitor.error().message;
   auto other = NetlinkSocket::open();
   ASSERT_TRUE(other);
@@ -90,7 +90,7 @@ TEST_F(KernelMonitorTest, NextHopObjectsOfOursThatOthersChangeAndNoOther) {
   const auto object = [&](std::uint32_t id, const char* via) {
     return NextHopObject{.id = id, .hop = {.via = *IpAddress::parse(via), .device = device, .onlink = true}};
   };
-  auto monitor = KernelMonitor::open(kRouteProtocol, *socket_->port_id());
+  auto monitor = KernelMonitor::open(kMainTable, kRouteProtocol, *socket_->port_id());
   ASSERT_TRUE(monitor) << monitor.error().message;
   Batch ours(*socket_);
   ours.add_next_hop(object(kNextHopIdFirst, "192.0.2.2"));
@@ -115,7 +115,7 @@ TEST_F(KernelMonitorTest, NextHopObjectsOfOursThatOthersChangeAndNoOther) {
 }
 
 TEST_F(KernelMonitorTest, LostEventsAreOneOverflow) {
-  auto monitor = KernelMonitor::open(kRouteProtocol, 0);
+  auto monitor = KernelMonitor::open(kMainTable, kRouteProtocol, 0);
   ASSERT_TRUE(monitor) << monitor.error().message;
   Batch batch(*socket_);
   for (std::uint32_t i = 0; i < 60'000; ++i) {

@@ -9,35 +9,17 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "tests/support/temporary_directory.h"
+#include "tests/unit/ipam/store_fixture.h"
 #include "towpath/ipam/state_store.h"
 #include "towpath/ipam/store_guard.h"
 
 namespace towpath::ipam {
 namespace {
 
+using test::request;
 using testing::HasSubstr;
 
-ReserveRequest request(const std::string& container) {
-  ReserveRequest r;
-  r.attachment = {container, "eth0"};
-  r.network = "net";
-  r.sandbox = "/run/netns/" + container;
-  r.sandbox_inode = 1;
-  r.now = WallTime(std::chrono::seconds(1700000000));
-  return r;
-}
-
-class DamagedStoreTest : public testing::Test {
- protected:
-  StateStore open() {
-    auto store = StateStore::open(directory_.path(), StateStore::OpenMode::kCreate);
-    if (!store) throw std::runtime_error(store.error().message);
-    return *std::move(store);
-  }
-  std::string data() const { return directory_.path() + "/db/data.mdb"; }
-  test::TemporaryDirectory directory_;
-};
+class DamagedStoreTest : public test::StoreFixture {};
 
 // Enough for several pages, with one record that has pages of its own.
 std::vector<EndpointRecord> fill(const std::string& directory) {

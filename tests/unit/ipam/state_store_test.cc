@@ -8,11 +8,12 @@
 #include <fstream>
 #include <set>
 
-#include "tests/support/temporary_directory.h"
+#include "tests/unit/ipam/store_fixture.h"
 
 namespace towpath::ipam {
 namespace {
 
+using test::request;
 using testing::HasSubstr;
 
 std::vector<Prefix> prefixes(std::initializer_list<const char*> texts) {
@@ -21,32 +22,13 @@ std::vector<Prefix> prefixes(std::initializer_list<const char*> texts) {
   return parsed;
 }
 
-ReserveRequest request(const std::string& container, std::uint64_t inode = 1) {
-  ReserveRequest r;
-  r.attachment = {container, "eth0"};
-  r.network = "net";
-  r.sandbox = "/run/netns/" + container;
-  r.sandbox_inode = inode;
-  r.now = WallTime(std::chrono::seconds(1700000000));
-  return r;
-}
-
 std::vector<std::string> texts(const EndpointRecord& record) {
   std::vector<std::string> out;
   for (const auto& a : record.allocated) out.push_back(a.address.to_string());
   return out;
 }
 
-class StateStoreTest : public testing::Test {
- protected:
-  StateStore open() {
-    auto store = StateStore::open(directory_.path(), StateStore::OpenMode::kCreate);
-    if (!store) throw std::runtime_error(store.error().message);
-    return *std::move(store);
-  }
-  std::string data() const { return directory_.path() + "/db/data.mdb"; }
-  test::TemporaryDirectory directory_;
-};
+class StateStoreTest : public test::StoreFixture {};
 
 TEST_F(StateStoreTest, OneAddressForEachFamilyOfTheOwnedBlocks) {
   StateStore store = open();

@@ -6,19 +6,10 @@
 #include <boost/asio/io_context.hpp>
 
 #include "agent/advertise/configured_claim.h"
+#include "tests/support/silent_observer.h"
 
 namespace towpath::agent {
 namespace {
-
-class Silent final : public bgp::SpeakerObserver {
-  void routes_changed(std::span<const bgp::RibDelta>) override {}
-  void peer_state_changed(const bgp::PeerStateChange&) override {}
-  void session_ended(std::string_view, std::string_view) override {}
-  void message_problem(std::string_view, std::string_view) override {}
-  void connection_refused(const IpAddress&, std::string_view) override {}
-  void peer_in_sync(std::string_view) override {}
-  void speaker_in_sync() override {}
-};
 
 Prefix prefix(const char* text) {
   return *Prefix::parse(text);
@@ -38,7 +29,7 @@ TEST(Claim, WhatTheConfigurationSaysAgainstIt) {
   bgp::PeerConfig free;
   free.name = "host-c";
   config.speaker.peers = {free, peer};
-  Silent observer;
+  test::SilentObserver observer;
   boost::asio::io_context loop;
   bgp::Speaker speaker(loop.get_executor(), observer);
 

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <functional>
 
+#include "tests/support/run_loop.h"
 #include "tests/support/temporary_directory.h"
 
 namespace towpath::agent {
@@ -35,15 +36,7 @@ class DrainerTest : public testing::Test {
     events_.drainer = drainer.get();
     return drainer;
   }
-  bool run_until(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      loop_.restart();
-      loop_.run_one_for(100ms);
-    }
-    return true;
-  }
+  bool run_until(const std::function<bool()>& condition) { return test::run_until(loop_, condition); }
 
   test::TemporaryDirectory directory_;
   boost::asio::io_context loop_;

@@ -4,7 +4,6 @@
 
 #include <fstream>
 
-#include "agent/advertise/boot_id.h"
 #include "tests/support/temporary_directory.h"
 
 namespace towpath::agent {
@@ -53,10 +52,6 @@ TEST(LeaseFile, AFolderThatIsNotThereIsAnError) {
   const LeaseFile file("/nonexistent/leases", "b");
   EXPECT_FALSE(file.store({}));
   EXPECT_TRUE(file.load()->empty());
-}
-
-TEST(LeaseFile, TheBootHasAName) {
-  EXPECT_EQ(current_boot_id()->size(), 36U);
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <boost/asio/io_context.hpp>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/silent_observer.h"
+
 namespace towpath::agent {
 namespace {
 
@@ -12,16 +14,6 @@ using control::Code;
 using control::Direction;
 using control::PolicyTest;
 using nlohmann::json;
-
-class Silent final : public bgp::SpeakerObserver {
-  void routes_changed(std::span<const bgp::RibDelta>) override {}
-  void peer_state_changed(const bgp::PeerStateChange&) override {}
-  void session_ended(std::string_view, std::string_view) override {}
-  void message_problem(std::string_view, std::string_view) override {}
-  void connection_refused(const IpAddress&, std::string_view) override {}
-  void peer_in_sync(std::string_view) override {}
-  void speaker_in_sync() override {}
-};
 
 Prefix prefix(const char* text) {
   return *Prefix::parse(text);
@@ -68,7 +60,7 @@ class PolicyTrial : public testing::Test {
     return source ? ControlFailure{Code::kEnd, ""} : source.error();
   }
 
-  Silent observer_;
+  test::SilentObserver observer_;
   boost::asio::io_context loop_;
   bgp::Speaker speaker_{loop_.get_executor(), observer_};
 };
