@@ -186,8 +186,10 @@ class Frr(Device):
                 self.directory / "pid", "--vty_socket", self.directory, "--vty_port", "0", "--limit-fds", "8192"]
 
     def _knows(self, peers):
-        return f"neighbor {peers[-1].address} peer-group" in run("vtysh", "--vty_socket", self.directory, "-d", "bgpd", "-c",
-                                                                "show running-config", check=False)
+        shown = run("vtysh", "--vty_socket", self.directory, "-d", "bgpd", "-c", "show running-config", check=False)
+        # It resets the sessions of a family that is activated later.
+        groups = {f"as-{peer.as_number}" for peer in peers}
+        return f"neighbor {peers[-1].address} peer-group" in shown and all(f"neighbor {one} activate" in shown for one in groups)
 
 
 class Openbgpd(Device):

@@ -13,6 +13,7 @@
 // routes that are each written, the last route's.
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -176,6 +177,8 @@ void run_ip(AddressFamily family, const Options& options, Figures& figures) {
   ::unlink(path);
 }
 
+constexpr int kPatience = 60'000;  // milliseconds
+
 // Notifications of next-hop objects and routes, for who only looks on.
 class Onlooker {
  public:
@@ -187,6 +190,8 @@ class Onlooker {
   // Until `count` objects or routes of ours were written, since the last call.
   void wait_for(std::uint16_t type, std::uint32_t count) {
     while (count != 0) {
+      pollfd readable{socket_.fd(), POLLIN, 0};
+      if (::poll(&readable, 1, kPatience) != 1) fail("the kernel says nothing of the routes any more");
       auto datagram = require(socket_.receive());
       while (const auto message = netlink::next_message(datagram)) {
         if (message->header.nlmsg_type != type || count == 0) continue;
@@ -197,7 +202,7 @@ class Onlooker {
     }
   }
   void forget() {
-    while (socket_.receive(false)) {
+    while (socket_.receive()) {
     }
   }
 
