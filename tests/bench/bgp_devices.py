@@ -1,9 +1,10 @@
-"""The BGP speakers that ./dev bench bgp compares, each set up for the same work.
+"""The BGP speakers that ./dev bench bgp and routes compare, each set up for the same work.
 
 Model
   A Device is a node on the switch with one program (and its children) on core 1. start(peers, family) writes the program's own
   configuration for passive sessions with these peers, takes every route, gives every route, and returns when it listens. Peers
-  in its own AS are clients of it as a route reflector (RFC 4456). None writes routes to the kernel.
+  in its own AS are clients of it as a route reflector (RFC 4456), and live in the crowd. Those of another AS are on the switch.
+  None writes routes to the kernel but with `installs`, which Towpath and Bird know.
 
 What is measured is of all processes of the program: memory as PSS, CPU as user and system time.
 """
@@ -37,11 +38,13 @@ class Device:
 
     name = ""
 
-    def __init__(self, lab, number, crowd_node):
+    def __init__(self, lab, number, crowd_node=None, installs=False):
         self.node = Node(lab, self.name.split()[0].lower(), number)
         self.directory = self.node.directory
-        for version, (family, prefix) in (("-4", ("ipv4", CROWD["ipv4"])), ("-6", ("ipv6", CROWD["ipv6"]))):
-            self.node.run("ip", version, "route", "add", prefix, "via", getattr(crowd_node, family))
+        self.crowd_node, self.installs = crowd_node, installs
+        for version, family in (("-4", "ipv4"), ("-6", "ipv6")):
+            if crowd_node:
+                self.node.run("ip", version, "route", "add", CROWD[family], "via", getattr(crowd_node, family))
         self.process = None
 
     def address(self, family):
@@ -124,7 +127,7 @@ class Towpath(Device):
         lines = ["node: device", f"router_id: {self.node.ipv4}", f"as: {OWN_AS}",
                  f"listen: [{{address: '{self.address(family)}'}}]", "pools: [16.0.0.0/4, 2400::/12]", "blocks: []",
                  f"state_dir: {self.directory}", f"control_socket: {self.directory}/towpathd.sock", "log: {level: warning}",
-                 "kernel: {install: false}", "peers:"]
+                 f"kernel: {{install: {str(self.installs).lower()}}}", "peers:"]
         for peer in peers:
             client = ", route_reflector_client: true" if peer.as_number == OWN_AS else ""
             lines.append(f"  - {{name: {peer.name}, address: '{peer.address}', as: {peer.as_number}, passive: true, "
@@ -139,15 +142,17 @@ class Bird(Device):
     name = "BIRD"
 
     def _configure(self, peers, family):
-        via = f"route {CROWD[family]} via {getattr(self.node.lab.crowd_node, family)};"
         lines = [f"router id {self.node.ipv4};", "protocol device {}",
-                 # The next hops of clients are looked up in its own table.
-                 f"protocol static {{ {family} {{ import all; }}; {via} }}",
-                 f"filter all_bgp {{ if source = RTS_BGP then accept; reject; }}"]
+                 "filter all_bgp { if source = RTS_BGP then accept; reject; }"]
+        if self.crowd_node:  # the next hops of clients are looked up in its own table
+            via = f"route {CROWD[family]} via {getattr(self.crowd_node, family)};"
+            lines.append(f"protocol static {{ {family} {{ import all; }}; {via} }}")
+        if self.installs:
+            lines.append(f"protocol kernel {{ {family} {{ export filter all_bgp; }}; }}")
         for peer in peers:
-            client = "rr client;" if peer.as_number == OWN_AS else ""
+            client = "multihop; rr client;" if peer.as_number == OWN_AS else ""
             lines.append(f"protocol bgp {peer.name} {{ local {self.address(family)} as {OWN_AS}; "
-                         f"neighbor {peer.address} as {peer.as_number}; multihop; passive; hold time {HOLD_TIME}; {client} "
+                         f"neighbor {peer.address} as {peer.as_number}; passive; hold time {HOLD_TIME}; {client} "
                          f"{family} {{ import all; export filter all_bgp; }}; }}")
         (self.directory / "bird.conf").write_text("\n".join(lines) + "\n")
 
@@ -244,5 +249,4 @@ DEVICES = {"towpath": Towpath, "bird": Bird, "frr": Frr, "openbgpd": Openbgpd, "
 
 
 def make(lab, names, crowd_node):
-    lab.crowd_node = crowd_node
     return [DEVICES[name](lab, 60 + number, crowd_node) for number, name in enumerate(names)]

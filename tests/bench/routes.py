@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""./dev bench routes: from the first byte of the first UPDATE to the last route in the kernel, for us and for BIRD 2, beside
+"""./dev bench routes: from the first byte of the first UPDATE to the last route in the kernel, for us and for BIRD, beside
 the kernel's own limit: the same routes written by nothing but netlink batches.
 
 Then how long a failover takes, for 1,000 routes and for all (route_bench.cc).
@@ -18,10 +18,11 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 
-import bgp  # noqa: E402
+from bgp import SOURCE_AS, Load  # noqa: E402
+from bgp_devices import Bird, Peer, Towpath  # noqa: E402
 from lab import Lab, LabError, Node, Process, ROUTE_PROTOCOL  # noqa: E402
 
-BIRD_PROTOCOL = 12  # RTPROT_BIRD
+PROTOCOLS = {"towpath": ROUTE_PROTOCOL, "BIRD": 12}  # RTPROT_BIRD
 
 
 def lines(process):
@@ -38,27 +39,6 @@ class Watch:
         for words in lines(self.process):
             return int(words[1])
         raise LabError(f"the watcher ended: {self.process.log()}")
-
-
-class Towpath(bgp.Towpath):
-    protocol = ROUTE_PROTOCOL
-
-    def __init__(self, lab):
-        super().__init__(lab)
-        del self.node.config["kernel"]
-
-
-class Bird(bgp.Bird):
-    protocol = BIRD_PROTOCOL
-
-    def start(self, ends, family):
-        self.kernel = f"protocol kernel {{ {family} {{ export all; }}; }}\n"
-        return super().start(ends, family)
-
-    def __init__(self, lab):
-        super().__init__(lab)
-        configure = self.node.configure
-        self.node.configure = lambda body: configure(self.kernel + body)
 
 
 class Floor:
@@ -81,11 +61,12 @@ class Floor:
 
 
 def fill_by_bgp(device, programs, feed, family, routes):
-    process = device.start([(feed, bgp.SOURCE_AS)], family)
-    del process
+    device.start([Peer(feed.name, getattr(feed, family), SOURCE_AS)], family)
+    protocol = PROTOCOLS[device.name]
     try:
-        watch = Watch(device.node, programs / "route_load", family, device.protocol, routes)
-        source = bgp.Load(feed, programs / "bgp_load", device.node, "source", bgp.SOURCE_AS, family, routes, 1000)
+        watch = Watch(device.node, programs / "route_load", family, protocol, routes)
+        source = Load(feed, programs / "bgp_load", "source", device.address(family), 179, SOURCE_AS, feed.ipv4, family, routes, 1000)
+        source.expect("ready")
         source.command("a")
         begun, _ = source.expect("begin")
         done = watch.complete()
@@ -93,7 +74,9 @@ def fill_by_bgp(device, programs, feed, family, routes):
         return (done - begun) / 1e9
     finally:
         device.stop()
-        device.node.run("ip", "-6" if family == "ipv6" else "-4", "route", "flush", "proto", device.protocol)
+        # Routes with an object go with it; ip cannot flush them (iproute2 6.1).
+        device.node.run("ip", "nexthop", "flush", "proto", protocol)
+        device.node.run("ip", "-6" if family == "ipv6" else "-4", "route", "flush", "proto", protocol)
 
 
 def main():
@@ -105,7 +88,7 @@ def main():
     programs = options.build.resolve() / "bench"
     with Lab(options.build / "bin") as lab:
         floor = Floor(lab, programs / "route_load")
-        devices = [Towpath(lab), Bird(lab)]
+        devices = [Towpath(lab, 62, installs=True), Bird(lab, 63, installs=True)]
         feed = Node(lab, "feed", 70)
         print("| | IPv4 s | routes/s | of the limit | IPv6 s | routes/s | of the limit |\n|---|---|---|---|---|---|---|")
         medians = {}
