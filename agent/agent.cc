@@ -25,6 +25,9 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::seconds kTick{1};
 constexpr std::uint64_t kTicksPerStoreCare = 60;
+// Peers that are alive have sent their routes by then. One that is not delays nothing any longer, except
+// removals (restart_deferral).
+constexpr std::uint64_t kTicksBeforeReplacements = 5;
 constexpr std::uint64_t kTicksPerLookAtSettings = 5;
 
 // The global address, where there is one: it needs no interface beside it (RFC 2545 section 3). The kernel
@@ -315,6 +318,7 @@ void Agent::on_tick() {
   }
   look_after_store();
   log_refused_routes();  // before they are tried again
+  if (++ticks_ == kTicksBeforeReplacements) dataplane_->routes().allow_replacements();
   dataplane_->tick();
   endpoints_->tick(std::chrono::steady_clock::now());
   if (neighbours_) report_neighbours(neighbours_->tick());
@@ -323,7 +327,7 @@ void Agent::on_tick() {
       log_.warning("more of the same was not logged", {{"events", count}});
     }
   }
-  if (++ticks_ % kTicksPerLookAtSettings == 0) forward_packets();
+  if (ticks_ % kTicksPerLookAtSettings == 0) forward_packets();
   if (ticks_ % kTicksPerStoreCare == 0) {
     const auto cleared = store_.clear_dead_readers();
     if (!cleared) log_.warning("state store", {{"reason", cleared.error().message}});

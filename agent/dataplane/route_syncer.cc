@@ -1,6 +1,7 @@
 #include "agent/dataplane/route_syncer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "towpath/base/check.h"
 
@@ -59,12 +60,13 @@ void RouteSyncer::set_actual(Entry& entry, const Forwarding& forwarding) {
 
 void RouteSyncer::settle(RouteRole role, const Prefix& prefix, Entry& entry) {
   if (is_pending(entry)) {
-    if (entry.in_line || entry.in_flight || entry.failed) return;
+    if (entry.in_line || entry.in_flight || entry.failed || entry.held) return;
     entry.in_line = true;
     line_.emplace_back(role, prefix);
     return;
   }
   forget_failure({role, prefix}, entry);
+  if (entry.desired == entry.actual) entry.held = false;
   if (entry.desired == 0 && entry.actual == 0 && !entry.in_flight) entries_[index(role)].erase(prefix);
 }
 
@@ -74,7 +76,18 @@ void RouteSyncer::forget_failure(const Key& key, Entry& entry) {
   counters_.failed = failures_.size();
 }
 
+void RouteSyncer::allow_replacements() {
+  if (std::exchange(replacements_allowed_, true)) return;
+  for (const RouteRole role : {RouteRole::kLearned, RouteRole::kOwnBlock}) {
+    entries_[index(role)].walk([&](const Prefix& prefix, Entry& entry) {
+      if (std::exchange(entry.held, false) && is_pending(entry)) settle(role, prefix, entry);
+      return true;
+    });
+  }
+}
+
 void RouteSyncer::allow_deletes() {
+  allow_replacements();
   if (deletes_allowed_) return;
   deletes_allowed_ = true;
   for (const RouteRole role : {RouteRole::kLearned, RouteRole::kOwnBlock}) {
@@ -101,7 +114,7 @@ std::vector<RouteWrite> RouteSyncer::take_writes(std::size_t limit) {
     Entry* entry = entries_[index(role)].find(prefix);
     if (entry == nullptr) continue;
     entry->in_line = false;
-    if (entry->in_flight || !is_pending(*entry)) continue;
+    if (entry->in_flight || entry->held || !is_pending(*entry)) continue;
     entry->in_flight = true;
     using enum RouteWrite::Operation;
     const auto operation = entry->desired == 0 ? kDelete : entry->actual == 0 ? kAdd : kReplace;
@@ -194,14 +207,19 @@ void RouteSyncer::on_dumped(const std::vector<KernelRoute>& routes) {
       continue;
     }
     Entry& entry = *entries_[index(*role)].try_insert(route.prefix).first;
-    if (entry.actual == 0) ++counters_.adopted;
+    const bool adopted = entry.actual == 0;
+    counters_.adopted += adopted;
     entry.seen = true;
     set_actual(entry, *route.forwarding);
+    if (adopted) entry.held = !replacements_allowed_ && entry.actual != entry.desired;
   }
   for (const RouteRole role : {RouteRole::kLearned, RouteRole::kOwnBlock}) {
     std::vector<Prefix> changed;  // a walk must not erase
     entries_[index(role)].walk([&](const Prefix& prefix, Entry& entry) {
-      if (!entry.seen && entry.actual != 0) assign(entry, &Entry::actual, 0);
+      if (!entry.seen && entry.actual != 0) {
+        assign(entry, &Entry::actual, 0);
+        entry.held = false;
+      }
       if (is_pending(entry) || entry.failed || (entry.desired == 0 && entry.actual == 0))
         changed.push_back(prefix);
       return true;
@@ -228,6 +246,7 @@ void RouteSyncer::on_kernel_route(const KernelRoute& route, bool removed) {
     wants_resync_ = true;
     return;
   }
+  entry->held = false;  // what is there now is not what we found
   if (removed) {
     assign(*entry, &Entry::actual, 0);
   } else {
@@ -259,6 +278,8 @@ RouteRow RouteSyncer::row(RouteRole role, const Prefix& prefix, const Entry& ent
   const auto failure = failures_.find({role, prefix});
   if (failure != failures_.end()) {
     row.reason = failure->second.message;
+  } else if (entry.held) {
+    row.reason = "adopted; waits for the routes of all peers";
   } else {
     row.reason = entry.in_flight ? "being written" : "waiting to be written";
   }

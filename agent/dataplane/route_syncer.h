@@ -16,7 +16,9 @@
 // After a restart
 //   The desired state is empty and yesterday's routes are still in the kernel. The first on_dumped() adopts
 //   them. Until allow_deletes() was called nothing is removed, so that a restart interrupts no traffic. An
-//   adopted route that is wanted with the same next hops is not written again.
+//   adopted route that is wanted with the same next hops is not written again. One that is wanted with others
+//   keeps its own until allow_replacements(): the first peer that speaks need not be the one with the best
+//   path (the selection that RFC 4724 section 4.1 defers).
 //
 // Memory: 12 bytes for each prefix beyond its key; next hops are kept once for all prefixes that use them.
 //
@@ -91,7 +93,9 @@ class RouteSyncer {
   void want_own_block(const Prefix& prefix);
   void unwant_own_block(const Prefix& prefix) { set_desired(RouteRole::kOwnBlock, prefix, 0); }
 
-  // What is wanted is complete: from now on routes of ours that nobody wants are removed.
+  // What is wanted is complete enough: adopted routes that others are wanted for are replaced.
+  void allow_replacements();
+  // What is wanted is complete: from now on routes of ours that nobody wants are removed too.
   void allow_deletes();
   bool deletes_allowed() const { return deletes_allowed_; }
 
@@ -135,6 +139,7 @@ class RouteSyncer {
     bool in_line = false;    // in line_
     bool in_flight = false;  // handed out
     bool failed = false;     // in failures_; not in the line before retry()
+    bool held = false;       // adopted, and never wanted as it is; until allow_replacements()
     bool seen = false;       // on_dumped() only
   };
   using Key = std::pair<RouteRole, Prefix>;
@@ -163,6 +168,7 @@ class RouteSyncer {
   std::vector<KernelRoute> strays_;  // ours, with a metric that is none of ours
   RouteCounters counters_;
   std::size_t misplaced_ = 0;  // in the kernel, but not as wanted
+  bool replacements_allowed_ = false;
   bool deletes_allowed_ = false;
   bool wants_resync_ = false;
 };

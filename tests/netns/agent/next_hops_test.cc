@@ -215,6 +215,7 @@ TEST_P(NextHopsTest, RoutesOfAnOlderVersionAreReplacedInPlace) {
   ASSERT_TRUE(listener->join(n.family == AddressFamily::kIpv4 ? RTNLGRP_IPV4_ROUTE : RTNLGRP_IPV6_ROUTE));
   routes().want(prefix(1), via(n.left));
   routes().want(prefix(2), both());
+  routes().allow_replacements();
   ASSERT_TRUE(in_sync());
   EXPECT_EQ(routes().counters().replaced, 2U);
   for (const auto& [destination, number] : numbers()) EXPECT_TRUE(netlink::is_agent_next_hop(number));

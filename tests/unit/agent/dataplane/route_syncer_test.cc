@@ -115,6 +115,11 @@ TEST_P(RouteSyncerTest, RestartAdoptsAndDeletesNothingBeforeItMay) {
   routes.want(prefix(n.a), via(n.left));   // as before
   routes.want(prefix(n.b), via(n.right));  // elsewhere now
   apply();
+  EXPECT_THAT(kernel.take_log(), IsEmpty()) << "a better path may come";
+  EXPECT_FALSE(routes.in_sync());
+  EXPECT_EQ(row(n.b).reason, "adopted; waits for the routes of all peers");
+  routes.allow_replacements();
+  apply();
   EXPECT_THAT(kernel.take_log(), ElementsAre(fmt::format("replace {}", n.b)));
   EXPECT_TRUE(routes.in_sync()) << "what may not be deleted yet is nothing to be done";
   EXPECT_EQ(kernel.dump_text(), line(n.a, n.left) + line(n.b, n.right) + line(n.c, n.left));
@@ -125,6 +130,36 @@ TEST_P(RouteSyncerTest, RestartAdoptsAndDeletesNothingBeforeItMay) {
   EXPECT_TRUE(routes.in_sync());
 }
 
+TEST_P(RouteSyncerTest, WhatWasFoundIsKeptUntilTheBestPathIsThere) {
+  kernel.resolve_devices_to(IfIndex{7});
+  for (const char* name : {n.a, n.b}) kernel.set(name, 32, 84, make_unicast(via(n.left)));
+  resync();
+  kernel.take_log();
+  for (const char* name : {n.a, n.b}) routes.want(prefix(name), via(n.right));  // who speaks first
+  apply();
+  for (const char* name : {n.a, n.b}) routes.want(prefix(name), via(n.left));  // who is better
+  apply();
+  EXPECT_THAT(kernel.take_log(), IsEmpty());
+  EXPECT_TRUE(routes.in_sync());
+  // From here on they are ours, as any other.
+  routes.want(prefix(n.a), via(n.right));
+  apply();
+  EXPECT_THAT(kernel.take_log(), ElementsAre(fmt::format("replace {}", n.a)));
+}
+
+TEST_P(RouteSyncerTest, WhatWasFoundAndChangedByOthersIsPutRightAtOnce) {
+  kernel.resolve_devices_to(IfIndex{7});
+  kernel.set(n.a, 32, 84, make_unicast(via(n.left)));
+  resync();
+  routes.want(prefix(n.a), via(n.right));
+  apply();
+  kernel.remove(n.a, 32);
+  resync();
+  kernel.take_log();
+  apply();
+  EXPECT_THAT(kernel.take_log(), ElementsAre(fmt::format("add {}", n.a)));
+}
+
 TEST_P(RouteSyncerTest, OutdatedRouteIsReplacedAlthoughItForwardsAsWanted) {
   auto outdated = make_unicast(via(n.left));
   outdated.outdated = true;
@@ -132,6 +167,7 @@ TEST_P(RouteSyncerTest, OutdatedRouteIsReplacedAlthoughItForwardsAsWanted) {
   resync();
   kernel.take_log();
   routes.want(prefix(n.a), via(n.left));
+  routes.allow_replacements();
   apply();
   EXPECT_THAT(kernel.take_log(), ElementsAre(fmt::format("replace {}", n.a)));
   EXPECT_TRUE(routes.in_sync());
