@@ -1,17 +1,22 @@
-// The floor that no plugin can beat: the kernel work of one ADD or DEL in the fewest netlink messages, and
-// nothing else. No JSON, no store, no checks, no error but the exit status.
+// The floor that no plugin can beat: the kernel work of one ADD, DEL or CHECK in the fewest netlink messages,
+// and nothing else. No JSON, no store, no comparison, no error but the exit status.
 //
 // usage: cni_floor add NETNS HOST_IFNAME SANDBOX_IFNAME IPV4 [IPV6]
 //        cni_floor del HOST_IFNAME
+//        cni_floor check NETNS HOST_IFNAME IPV4 [IPV6]
+//        cni_floor nothing
 //
-// add: a veth pair with its peer made inside the sandbox; on each end MAC, MTU, up; addresses, next hop,
-// permanent neighbours and default routes in the sandbox; neighbours and host routes on the host. One socket
-// and one send for each of pair, sandbox and host; the kernel acknowledges only the last message of a batch,
-// errors come by themselves.
+// add: the objects that the towpath plugin makes, with the same settings: a veth pair of one queue with its
+// peer made inside the sandbox; on each end MAC, MTU, up; addresses, next hop, permanent neighbours and
+// default routes in the sandbox; alias, IPv4 settings, neighbours and routes on the host. One socket and one
+// send for each of pair, sandbox and host; the kernel acknowledges only the last message of a batch, errors
+// come by themselves. check: asks the kernel for these objects, one by one, with a send for each of the two
+// ends, and throws the answers away. nothing: what it costs to start a static program and to end it.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -93,6 +98,7 @@ class Batch {
       nlmsghdr header;
       int error = 0;
       std::memcpy(&header, answer, sizeof header);
+      if (header.nlmsg_type != NLMSG_ERROR) continue;  // what was asked for
       std::memcpy(&error, answer + sizeof header, sizeof error);
       if (error != 0) return false;
       if (header.nlmsg_seq == kLastSequence) return true;
@@ -161,37 +167,77 @@ void add_route(Batch& batch, int index, unsigned char family, const Address* des
   batch.end();
 }
 
-void set_up(Batch& batch, int index, std::string_view alias) {
+void set_up(Batch& batch, int index) {
   ifinfomsg header{};
   header.ifi_index = index;
   header.ifi_flags = IFF_UP;
   header.ifi_change = IFF_UP;
   batch.begin(RTM_NEWLINK, 0, header);
-  if (!alias.empty()) batch.attribute(IFLA_IFALIAS, alias);
   batch.end();
+}
+
+// Before the interface comes up, in a request of their own: within one, the kernel sets the flags first.
+void set_host_end(Batch& batch, int index, bool no_ipv6_link_local) {
+  ifinfomsg header{};
+  header.ifi_index = index;
+  batch.begin(RTM_NEWLINK, 0, header);
+  batch.attribute(IFLA_IFALIAS, "container/eth0");
+  const std::size_t families = batch.nest(IFLA_AF_SPEC);
+  const std::size_t inet = batch.nest(AF_INET);
+  const std::size_t conf = batch.nest(IFLA_INET_CONF | NLA_F_NESTED);
+  batch.attribute(IPV4_DEVCONF_FORWARDING, std::uint32_t{1});
+  batch.attribute(IPV4_DEVCONF_RP_FILTER, std::uint32_t{1});
+  batch.attribute(IPV4_DEVCONF_ACCEPT_REDIRECTS, std::uint32_t{0});
+  batch.attribute(IPV4_DEVCONF_SEND_REDIRECTS, std::uint32_t{0});
+  batch.end_nest(conf);
+  batch.end_nest(inet);
+  if (no_ipv6_link_local) {
+    const std::size_t inet6 = batch.nest(AF_INET6);
+    const unsigned char none = IN6_ADDR_GEN_MODE_NONE;
+    batch.attribute(IFLA_INET6_ADDR_GEN_MODE, &none, sizeof none);
+    batch.end_nest(inet6);
+  }
+  batch.end_nest(families);
+  batch.end();
+}
+
+void describe_end(Batch& batch, const char* name, const unsigned char (&mac)[6]) {
+  batch.attribute(IFLA_IFNAME, name);
+  batch.attribute(IFLA_ADDRESS, mac, sizeof mac);
+  batch.attribute(IFLA_MTU, kMtu);
+  batch.attribute(IFLA_NUM_TX_QUEUES, std::uint32_t{1});
+  batch.attribute(IFLA_NUM_RX_QUEUES, std::uint32_t{1});
+}
+
+// A socket in the namespace of `sandbox`; this process stays where it is.
+int open_socket_in(int sandbox) {
+  const int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (home < 0 || setns(sandbox, CLONE_NEWNET) != 0) fail("setns\n");
+  const int inner = open_socket();
+  if (setns(home, CLONE_NEWNET) != 0) fail("setns\n");
+  return inner;
+}
+
+Address next_hop_of(const Address& address) {
+  return parse(address.family == AF_INET ? "169.254.1.1" : "fe80::1");
 }
 
 int add(int count, char** words) {
   const int host = open_socket();
   const int sandbox = open(words[0], O_RDONLY | O_CLOEXEC);
-  const int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-  if (sandbox < 0 || home < 0) fail("open\n");
+  if (sandbox < 0) fail("open\n");
 
   Batch pair;
   ifinfomsg link{};
   pair.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, link);
-  pair.attribute(IFLA_IFNAME, words[1]);
-  pair.attribute(IFLA_ADDRESS, kHostMac, sizeof kHostMac);
-  pair.attribute(IFLA_MTU, kMtu);
+  describe_end(pair, words[1], kHostMac);
   const std::size_t info = pair.nest(IFLA_LINKINFO);
   pair.attribute(IFLA_INFO_KIND, "veth");
   const std::size_t data = pair.nest(IFLA_INFO_DATA);
   const std::size_t peer = pair.nest(VETH_INFO_PEER);
   link.ifi_index = kSandboxIndex;
   pair.raw(link);
-  pair.attribute(IFLA_IFNAME, words[2]);
-  pair.attribute(IFLA_ADDRESS, kSandboxMac, sizeof kSandboxMac);
-  pair.attribute(IFLA_MTU, kMtu);
+  describe_end(pair, words[2], kSandboxMac);
   pair.attribute(IFLA_NET_NS_FD, static_cast<std::uint32_t>(sandbox));
   pair.end_nest(peer);
   pair.end_nest(data);
@@ -199,18 +245,16 @@ int add(int count, char** words) {
   pair.end();
   if (!pair.send(host)) fail("veth\n");
   const int index = static_cast<int>(if_nametoindex(words[1]));
-
-  if (setns(sandbox, CLONE_NEWNET) != 0) fail("setns\n");
-  const int inner = open_socket();
-  if (setns(home, CLONE_NEWNET) != 0) fail("setns\n");
+  const int inner = open_socket_in(sandbox);
 
   Batch in_sandbox;
   Batch on_host;
-  set_up(in_sandbox, kSandboxIndex, "");
-  set_up(on_host, index, "container/eth0");
+  set_up(in_sandbox, kSandboxIndex);
+  set_host_end(on_host, index, count == 5);
+  set_up(on_host, index);
   for (int i = 3; i < count; ++i) {
     const Address address = parse(words[i]);
-    const Address next_hop = parse(address.family == AF_INET ? "169.254.1.1" : "fe80::1");
+    const Address next_hop = next_hop_of(address);
     ifaddrmsg header{};
     header.ifa_family = address.family;
     header.ifa_prefixlen = static_cast<unsigned char>(8 * address.size());
@@ -231,6 +275,54 @@ int add(int count, char** words) {
   return 0;
 }
 
+void ask_for_link(Batch& batch, int index) {
+  ifinfomsg header{};
+  header.ifi_index = index;
+  batch.begin(RTM_GETLINK, 0, header);
+  batch.attribute(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_SKIP_STATS});
+  batch.end();
+}
+
+void ask_for_neighbour(Batch& batch, int index, const Address& address) {
+  ndmsg header{};
+  header.ndm_family = address.family;
+  header.ndm_ifindex = index;
+  batch.begin(RTM_GETNEIGH, 0, header);
+  batch.attribute(NDA_DST, address.bytes, address.size());
+  batch.end();
+}
+
+void ask_for_route(Batch& batch, const Address& address) {
+  rtmsg header{};
+  header.rtm_family = address.family;
+  header.rtm_dst_len = static_cast<unsigned char>(8 * address.size());
+  header.rtm_flags = RTM_F_FIB_MATCH;
+  batch.begin(RTM_GETROUTE, 0, header);
+  batch.attribute(RTA_DST, address.bytes, address.size());
+  batch.end();
+}
+
+int check(int count, char** words) {
+  const int host = open_socket();
+  const int sandbox = open(words[0], O_RDONLY | O_CLOEXEC);
+  const int index = static_cast<int>(if_nametoindex(words[1]));
+  if (sandbox < 0 || index == 0) fail("open\n");
+  const int inner = open_socket_in(sandbox);
+  Batch in_sandbox;
+  Batch on_host;
+  ask_for_link(in_sandbox, kSandboxIndex);
+  ask_for_link(on_host, index);
+  for (int i = 2; i < count; ++i) {
+    const Address address = parse(words[i]);
+    ask_for_neighbour(on_host, index, address);
+    ask_for_route(on_host, address);
+    ask_for_neighbour(in_sandbox, kSandboxIndex, next_hop_of(address));
+    ask_for_route(in_sandbox, address);  // leads to itself if the interface has it
+    ask_for_route(in_sandbox, parse(address.family == AF_INET ? "192.0.2.1" : "2001:db8::1"));
+  }
+  return in_sandbox.send(inner) && on_host.send(host) ? 0 : 1;
+}
+
 int del(char** words) {
   Batch batch;
   batch.begin(RTM_DELLINK, 0, ifinfomsg{});
@@ -245,5 +337,9 @@ int main(int argc, char** argv) {
   const std::string_view verb = argc > 1 ? argv[1] : "";
   if (verb == "add" && (argc == 6 || argc == 7)) return add(argc - 2, argv + 2);
   if (verb == "del" && argc == 3) return del(argv + 2);
-  fail("usage: cni_floor add NETNS HOST_IFNAME SANDBOX_IFNAME IPV4 [IPV6] | del HOST_IFNAME\n");
+  if (verb == "check" && (argc == 5 || argc == 6)) return check(argc - 2, argv + 2);
+  if (verb == "nothing" && argc == 2) return 0;
+  fail(
+      "usage: cni_floor add NETNS HOST_IFNAME SANDBOX_IFNAME IPV4 [IPV6] | del HOST_IFNAME\n"
+      "     | check NETNS HOST_IFNAME IPV4 [IPV6] | nothing\n");
 }
