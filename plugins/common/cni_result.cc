@@ -82,6 +82,18 @@ Json to_json(const CniRoute& route, CniVersion version) {
   return out;
 }
 
+// It goes into our result as it is, so it has to be what a result may have.
+CniStatus check_dns_types(const JsonObject& dns) {
+  TOWPATH_TRY_STATUS(dns.string("domain"));
+  for (const char* key : {"nameservers", "search", "options"}) {
+    TOWPATH_TRY_STATUS(dns.for_each(key, [](const Json& element, const std::string& path) -> CniStatus {
+      if (!element.is_string()) return wrong(path, element, "is not a string");
+      return {};
+    }));
+  }
+  return {};
+}
+
 template <class T>
 Json to_json_array(const std::vector<T>& values, CniVersion version) {
   Json out = Json::array();
@@ -125,7 +137,10 @@ CniExpected<CniResult> CniResult::parse(const Json& value, const std::string& pa
     return {};
   }));
   TOWPATH_TRY(const auto dns, object.object("dns"));
-  if (dns) result.dns = *object.find("dns");
+  if (dns) {
+    TOWPATH_TRY_STATUS(check_dns_types(*dns));
+    result.dns = *object.find("dns");
+  }
   return result;
 }
 

@@ -97,6 +97,14 @@ def towpath_in_chain(ranges):
         {"type": "portmap", "capabilities": {"portMappings": True}}]}
 
 
+# The plugins of Debian that are made to stand behind another, each with work to do.
+def towpath_before_others(ranges):
+    rates = {"ingressRate": 80_000_000, "ingressBurst": 8_000_000, "egressRate": 80_000_000, "egressBurst": 8_000_000}
+    chain = towpath_in_chain(ranges)
+    chain["plugins"][2:2] = [{"type": "bandwidth", **rates}, {"type": "firewall", "backend": "iptables"}]
+    return chain
+
+
 # subject: (folder or "" for ours, kind, configuration, further options, findings)
 SUBJECTS = {
     "ptp": (REFERENCE, "main", reference("ptp", mtu=1400), [], INTERFACE_PLUGINS | {
@@ -124,6 +132,10 @@ SUBJECTS = {
     "towpath-ipam": ("", "ipam", towpath, [], {}),
     "towpath-in-chain": ("", "main", towpath_in_chain, ["--cni-version", "1.0.0", "--only", "CHAIN,RESULT,DEL,ADD,CHECK"],
                          OURS),
+    # Those requirements of a life in which the others' own gaps do not show.
+    "towpath-before-others": ("", "main", towpath_before_others, ["--cni-version", "1.0.0", "--only",
+        "CHAIN,ADD-01,ADD-02,CHECK-01,CHECK-02,CHECK-03,CHECK-04,CHECK-05,CHECK-06,CHECK-07,CHECK-08,DEL-01,DEL-02,DEL-03,DEL-04,"
+        "DEL-05,DEL-06,DEL-07,DEL-09,DEL-10,DEL-13"], {}),
     "towpath-with-host-local": ("", "main", towpath_with_host_local, ["--cni-version", "1.0.0"], OURS | HOST_LOCAL),
 }
 

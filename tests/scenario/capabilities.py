@@ -184,6 +184,16 @@ class Capabilities(unittest.TestCase):
         function, args, kwargs = self._cleanups.pop()
         function(*args, **kwargs)
 
+    def test_del_without_a_sandbox_takes_the_ports_back(self):
+        container = self.add(dict(mapping(8060), protocol="udp"), mapping(8061), serve=None)
+        self.lab._del_netns(container.netns)
+        del self.host.containers[container.name]
+        for _ in ("the first", "and again"):
+            self.host.network.delete(container.id, "")
+            self.assertEqual(self.elements(), {})
+            self.assertEqual(self.traces()[1], [])
+        wait_until(lambda: self.traces() == ([], []), 5, "the kernel takes away what the sandbox had")
+
     def test_a_port_belongs_to_who_came_first(self):
         self.add(mapping(8000))
         rows = (mapping(8000), mapping(8000, hostIP=self.host.ipv6), mapping(8000, hostIP="0.0.0.0"))

@@ -79,6 +79,36 @@ TEST_F(DelegationTest, RollbackGivesBack) {
   expect_nothing_left();
 }
 
+TEST_F(DelegationTest, StaticAddresses) {
+  const std::string fixed =
+      R"({"cniVersion":"1.0.0","ipam":{"type":"static","addresses":[{"address":"10.9.0.77/24"},{"address":"fd00:9::77/64"}],
+          "routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]})";
+  const NetworkNamespace sandbox;
+  const PluginAnswer added = add("a", sandbox, fixed + "}");
+  ASSERT_TRUE(added.ok()) << added.text;
+  EXPECT_EQ(address_of(added, 0), "10.9.0.77");
+  EXPECT_TRUE(ping("10.9.0.77"));
+  EXPECT_TRUE(ping("fd00:9::77"));
+  const PluginAnswer checked =
+      call("CHECK", "a", sandbox.path(), fixed + R"(,"prevResult":)" + added.text + "}");
+  EXPECT_TRUE(checked.ok()) << checked.text;
+  EXPECT_TRUE(call("DEL", "a", sandbox.path(), fixed + "}").ok());
+  expect_nothing_left();
+}
+
+// It asks its daemon, which asks the Ethernet segment of the interface: a routed container has none. The
+// error comes back, and nothing stays.
+TEST_F(DelegationTest, DhcpCannotServeARoutedContainer) {
+  const NetworkNamespace sandbox;
+  const PluginAnswer refused = add("a", sandbox,
+                                   R"({"cniVersion":"1.0.0","ipam":{"type":"dhcp","daemonSocketPath":")" +
+                                       directory_.path() + R"(/none.sock"}})");
+  EXPECT_FALSE(refused.ok());
+  EXPECT_THAT(refused.message(), testing::StartsWith("dhcp: "));
+  EXPECT_FALSE(has_link(sandbox, "eth0"));
+  expect_nothing_left();
+}
+
 TEST_F(DelegationTest, ANameThatIsNotInTheCniPath) {
   const NetworkNamespace sandbox;
   const PluginAnswer answer = add("a", sandbox, R"({"ipam":{"type":"no-such-ipam"}})");

@@ -1,10 +1,10 @@
 // Real plugin processes: many at once, and killed at any moment.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include <array>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -18,11 +18,13 @@ namespace {
 class ProcessesTest : public PluginTest {
  protected:
   // Starts the plugin in the host's namespace; input and output are files, so nobody has to read along.
-  // `other_output`: another file; empty: standard output is closed.
+  // `other_output`: another file; empty: standard output is closed. `command`: what is executed, with its
+  // path first.
   pid_t start(const std::string& verb, const std::string& container, const std::string& netns,
-              std::optional<std::string> other_output = std::nullopt) {
+              std::optional<std::string> other_output = std::nullopt,
+              const std::vector<std::string>& command = {TOWPATH_PLUGIN}, const std::string& keys = "{}") {
     const std::string base = directory_.path() + "/" + container + "." + verb;
-    std::ofstream(base + ".in") << config().dump();
+    std::ofstream(base + ".in") << config(keys).dump();
     const auto environment = variables(verb, container, netns);
     std::vector<std::string> texts;
     for (const auto& [name, value] : environment) texts.push_back(name + "=" + value);
@@ -37,8 +39,10 @@ class ProcessesTest : public PluginTest {
     ::dup2(in, 0);
     ::close(1);
     if (!output.empty()) ::dup2(::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), 1);
-    std::array<char*, 2> arguments{const_cast<char*>(TOWPATH_PLUGIN), nullptr};
-    ::execve(TOWPATH_PLUGIN, arguments.data(), pointers.data());
+    std::vector<char*> arguments;
+    for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    ::execve(command[0].c_str(), arguments.data(), pointers.data());
     _exit(127);
   }
   static int wait_for(pid_t pid) {
@@ -107,6 +111,92 @@ TEST_F(ProcessesTest, AStoreDamagedInsideIsAnErrorDocument) {
   EXPECT_FALSE(has_link(second, "eth0"));
 }
 #endif
+
+#ifdef TOWPATH_KILL_AT
+// Not at random moments, but before each system call that there is, one after the other.
+TEST_F(ProcessesTest, KilledBeforeEachSystemCall) {
+  const auto run = [this](const std::string& verb, const NetworkNamespace& sandbox, int call_number,
+                          const std::string& keys = "{}") {
+    const int status = wait_for(start(verb, "k", sandbox.path(), std::nullopt,
+                                      {TOWPATH_KILL_AT, std::to_string(call_number), TOWPATH_PLUGIN}, keys));
+    EXPECT_TRUE(WIFEXITED(status));
+    const int code = WEXITSTATUS(status);
+    EXPECT_THAT(code, testing::AnyOf(0, 128 + SIGKILL)) << verb << " " << call_number;
+    return code != 0;
+  };
+  constexpr int kFewest = 20;  // what start and end of a program alone cost
+  int number = 1;
+  for (;; ++number) {
+    const NetworkNamespace sandbox;
+    const bool killed = run("ADD", sandbox, number);
+    if (killed && number % 2 == 0) {
+      // Tried again without DEL: it is made, unless the first had come to its end.
+      const PluginAnswer again = add("k", sandbox);
+      EXPECT_TRUE(again.ok() || again.code() == 4) << number << again.text;
+      EXPECT_EQ(addresses_in_use(), 2U) << number;
+      EXPECT_EQ(host_routes(), 2U) << number;
+    }
+    const PluginAnswer deleted = call("DEL", "k", sandbox.path());
+    ASSERT_TRUE(deleted.ok()) << number << deleted.text;
+    expect_nothing_left();
+    EXPECT_FALSE(has_link(sandbox, "eth0")) << number;
+    if (!killed) break;
+  }
+  EXPECT_GT(number, kFewest);
+  for (number = 1;; ++number) {
+    const NetworkNamespace sandbox;
+    ASSERT_TRUE(add("k", sandbox).ok()) << number;
+    const bool killed = run("DEL", sandbox, number);
+    const PluginAnswer deleted = call("DEL", "k", sandbox.path());
+    ASSERT_TRUE(deleted.ok()) << number << deleted.text;
+    expect_nothing_left();
+    if (!killed) break;
+  }
+  EXPECT_GT(number, kFewest);
+  constexpr const char* kNobody = R"({"cni.dev/valid-attachments":[]})";
+  for (number = 1;; ++number) {
+    {
+      const NetworkNamespace sandbox;
+      ASSERT_TRUE(add("k", sandbox).ok()) << number;
+    }
+    const NetworkNamespace none;
+    const bool killed = run("GC", none, number, kNobody);
+    const PluginAnswer collected = call("GC", "", "", kNobody);
+    ASSERT_TRUE(collected.ok()) << number << collected.text;
+    EXPECT_TRUE(eventually([&] { return host_links().empty(); }));
+    expect_nothing_left();
+    if (!killed) break;
+  }
+  EXPECT_GT(number, kFewest);
+}
+#endif
+
+// As README.md has it: the new program comes under another name and takes the place of the old one at once.
+TEST_F(ProcessesTest, AnUpgradeDisturbsNoCall) {
+  const std::string plugin = directory_.path() + "/towpath";
+  const std::string upgrade =
+      "install -m 755 " TOWPATH_PLUGIN " " + plugin + ".new && mv " + plugin + ".new " + plugin;
+  ASSERT_EQ(std::system(upgrade.c_str()), 0);
+  const pid_t upgrader = fork();
+  if (upgrader == 0) {
+    for (int i = 0; i < 50; ++i) {
+      if (std::system(upgrade.c_str()) != 0) _exit(1);
+    }
+    _exit(0);
+  }
+  int calls = 0;
+  int ended = 0;
+  for (; waitpid(upgrader, &ended, WNOHANG) == 0; ++calls) {
+    const NetworkNamespace sandbox;
+    for (const char* verb : {"ADD", "DEL"}) {
+      const int status = wait_for(start(verb, "u", sandbox.path(), std::nullopt, {plugin}));
+      EXPECT_EQ(status, 0) << verb << output(verb, "u");
+    }
+  }
+  EXPECT_EQ(ended, 0);
+  EXPECT_GT(calls, 0);
+  expect_nothing_left();
+}
 
 TEST_F(ProcessesTest, AddKilledAtAnyMomentIsCleanedByDel) {
   std::minstd_rand random(1969);

@@ -161,6 +161,19 @@ if [ "$CNI_COMMAND" = ADD ]; then echo '{"cniVersion":"1.0.0","code":11,"msg":"n
   EXPECT_EQ(first + second, "ADDDEL");
 }
 
+TEST_F(RollbackTest, GcGoesOnAfterAnErrorAndTellsIt) {
+  script("failing", R"(echo '{"cniVersion":"1.1.0","code":5,"msg":"not now"}'; exit 1)");
+  for (const char* name : {"a", "b"}) {
+    const NetworkNamespace sandbox;
+    ASSERT_TRUE(add(name, sandbox).ok());
+  }
+  const PluginAnswer collected =
+      call("GC", "", "", R"({"ipam":{"type":"failing"},"cni.dev/valid-attachments":[]})");
+  expect_refused(collected, 5, "failing: not now");
+  EXPECT_TRUE(eventually([&] { return host_links().empty(); }));
+  expect_nothing_left();
+}
+
 TEST_F(RollbackTest, AStateDirectoryThatCannotBeMade) {
   std::ofstream(state_dir()) << "a file";
   const NetworkNamespace sandbox;

@@ -178,6 +178,36 @@ TEST_F(IpamPluginTest, AStoreCutShort) {
   }
 }
 
+// The configuration may hold what is for other plugins' eyes alone. A key of ours that is wrong is shown, and
+// nothing else ever, neither to the runtime nor on standard error.
+TEST_F(IpamPluginTest, NothingThatIsNotOursIsTold) {
+  const std::string secret = "open-sesame";
+  Json config =
+      Json::parse(R"({"token":"open-sesame","args":{"cni":{"password":"open-sesame"},"other":"open-sesame"},
+      "runtimeConfig":{"secret":["open-sesame"]},"cni.dev/secret":"open-sesame",
+      "prevResult":{"cniVersion":"1.1.0","open-sesame":"open-sesame"},"cni.dev/valid-attachments":[]})");
+  const auto expect_silence = [&](const PluginAnswer& answer) {
+    EXPECT_THAT(answer.text, testing::Not(HasSubstr(secret)));
+    EXPECT_THAT(answer.error_text, testing::Not(HasSubstr(secret)));
+  };
+  for (const char* keys :
+       {"{}", R"({"ipam":{"type":"towpath-ipam"}})", R"({"ipam":{"blocks":["10.9.9.9/32"]}})",
+        R"({"ipam":{"wrong":1}})", R"({"cniVersion":"9.9.9"})", R"({"name":"-"})"}) {
+    Json all = config;
+    all.update(Json::parse(keys));
+    for (const char* verb : {"ADD", "CHECK", "STATUS", "GC", "DEL"})
+      expect_silence(call(verb, "a", all.dump(), "IgnoreUnknown=1;TOKEN=" + secret));
+  }
+  // Cut off anywhere it is no JSON, and the message says where, not what.
+  const std::string whole = config.dump();
+  for (std::size_t size = 1; size < whole.size(); size += 7) {
+    const PluginAnswer answer =
+        test::call_plugin(ipam_plugin(), {{"CNI_COMMAND", "STATUS"}}, whole.substr(0, size));
+    EXPECT_EQ(answer.code(), 6U);
+    expect_silence(answer);
+  }
+}
+
 TEST_F(IpamPluginTest, PodAndLabelsAreKept) {
   ASSERT_TRUE(call("ADD", "p", R"({"args":{"cni":{"labels":[{"key":"app","value":"web"}]}}})",
                    "IgnoreUnknown=1;K8S_POD_NAME=web-0;K8S_POD_NAMESPACE=shop")
