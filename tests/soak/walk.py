@@ -10,12 +10,16 @@ attachment has is compared with it: endpoint records, addresses, links, routes, 
 The steps follow from the seed alone, not from what happened before: the same seed is the same walk. (What the agent does
 meanwhile keeps its own time, so a fault that depends on it may need several runs.)
 
-usage: walk.py [--steps N] [--seed S] [--bin DIR] [--tools DIR]
+The steps are divided among several walks side by side, one for each processor, with seeds that follow each other; a walk with
+--walks 1 and its seed is the same one again.
+
+usage: walk.py [--steps N] [--seed S] [--walks N] [--bin DIR] [--tools DIR]
 """
 
 import argparse
 import collections
 import contextlib
+import ctypes
 import dataclasses
 import json
 import os
@@ -32,6 +36,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support
 from lab import Lab, LabError, inside, libc, run, wait_until  # noqa: E402
 
 CLONE_NEWNS = 0x20000
+CLONE_NEWNET = 0x40000000
+MS_BIND = 0x1000
+MNT_DETACH = 2
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SLOTS = 72             # more than the block has addresses: it is full at times
 CAPACITY = 63          # of 10.64.1.0/26, whose first address serves nobody
@@ -39,6 +46,7 @@ PORTS = range(20000, 20024)
 # About as many system calls as an ADD makes.
 LAST_SYSTEM_CALL = 260
 ROUND = 25
+STEPS_PER_REPORT = 20000
 # The agent cleans up behind a sandbox that ended, and puts port mappings right, in its own time.
 HEALED_WITHIN = 30.0
 
@@ -238,16 +246,28 @@ class Walk:
     # what happens around them ------------------------------------------------------------------------------------------
 
     def make_sandbox(self, slot):
-        name = f"{self.lab.prefix}s{slot}"
-        self.lab._add_netns(name)
+        """As `ip netns add` does, without the cost of a program."""
+        path = pathlib.Path(self.netns(slot))
+        path.touch()
+        with inside(self.host.netns):  # which brings us home again
+            if libc.unshare(CLONE_NEWNET) != 0 or libc.mount(b"/proc/thread-self/ns/net", bytes(path), None, MS_BIND, None) != 0:
+                raise LabError(f"no sandbox {path}: {os.strerror(ctypes.get_errno())}")
+        self.lab._namespaces.append(path.name)
         self.sandboxes.add(slot)
+
+    def end_sandbox(self, slot):
+        path = pathlib.Path(self.netns(slot))
+        if libc.umount2(bytes(path), MNT_DETACH) != 0:
+            raise LabError(f"{path} does not end: {os.strerror(ctypes.get_errno())}")
+        path.unlink()
+        self.lab._namespaces.remove(path.name)
+        self.sandboxes.discard(slot)
 
     def sandbox(self, step):
         """A sandbox ends without DEL."""
         if step.slot not in self.sandboxes:
             return
-        self.lab._del_netns(f"{self.lab.prefix}s{step.slot}")
-        self.sandboxes.discard(step.slot)
+        self.end_sandbox(step.slot)
         for key, attachment in self.model.items():
             if self.slot_of(key) == step.slot:
                 # The link goes with the sandbox, when the kernel gets to it; the rest when somebody cleans up.
@@ -266,8 +286,7 @@ class Walk:
         if self.host.agent is not None:
             self.host.stop_agent(signal.SIGKILL)
         for slot in list(self.sandboxes):
-            self.lab._del_netns(f"{self.lab.prefix}s{slot}")
-        self.sandboxes.clear()
+            self.end_sandbox(slot)
         wait_until(lambda: not [name for name in self.links() if name.startswith("tp")], 30, "the links of the sandboxes end")
         for name in self.links():
             if name.startswith("tb"):
@@ -378,6 +397,8 @@ class Walk:
                     self.compare()
             if number % (ROUND * 20) == 0:
                 self.compare_ports()
+            if number % STEPS_PER_REPORT == 0:
+                print(f"seed {seed}: {number} steps", flush=True)
         self.finish()
 
     def finish(self):
@@ -407,34 +428,60 @@ def hide_boot_id(directory):
     return path
 
 
-def main():
-    root = pathlib.Path(__file__).resolve().parent.parent.parent
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1000000)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
-    parser.add_argument("--bin", type=pathlib.Path, default=root / "build" / "release" / "bin")
-    parser.add_argument("--tools", type=pathlib.Path, default=None, help="where kill_at is; next to --bin in soak/")
-    options = parser.parse_args()
-    tools = options.tools or options.bin.resolve().parent / "soak"
-    print(f"{options.steps} steps, seed {options.seed}", flush=True)
+def walk(bin_directory, tools, count, seed):
+    """One walk; the exit status."""
     began = time.monotonic()
     # The mount namespace first: the laboratory's namespaces are then mounted in ours alone.
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         boot_id = hide_boot_id(pathlib.Path(scratch))
         stack.callback(run, "umount", BOOT_ID)
-        lab = stack.enter_context(Lab(options.bin))
+        lab = stack.enter_context(Lab(bin_directory))
         walk = Walk(lab, tools, boot_id)
         try:
-            walk.go(options.steps, options.seed)
+            walk.go(count, seed)
         except (Violation, LabError) as error:
             print("\n".join(walk.recent))
             print(f"the agent's last words:\n{walk.host.log_tail(20)}")
-            print(f"step {walk.counts['steps'] + 1}, seed {options.seed}: {error}")
+            print(f"step {walk.counts['steps'] + 1}, seed {seed}: {error}", flush=True)
             return 1
         took = time.monotonic() - began
-        print(f"{walk.counts['steps']} steps in {took:.0f} s, nothing lost, nothing twice, nothing left: " +
-              ", ".join(f"{name} {number}" for name, number in sorted(walk.counts.items()) if name != "steps"))
+        print(f"seed {seed}: {walk.counts['steps']} steps in {took:.0f} s, nothing lost, nothing twice, nothing left: " +
+              ", ".join(f"{name} {number}" for name, number in sorted(walk.counts.items()) if name != "steps"), flush=True)
     return 0
+
+
+def walk_side_by_side(options):
+    """A process for each walk, because a mount namespace is a process's own. The first that fails ends all."""
+    share, rest = divmod(options.steps, options.walks)
+    walks = []
+    for number in range(options.walks):
+        words = [sys.executable, __file__, "--walks", 1, "--steps", share + (number < rest), "--seed", options.seed + number,
+                 "--bin", options.bin] + (["--tools", options.tools] if options.tools else [])
+        walks.append(subprocess.Popen([str(word) for word in words]))
+    try:
+        while any(one.poll() is None for one in walks) and not any(one.poll() for one in walks):
+            time.sleep(0.2)
+    finally:
+        for one in walks:
+            if one.poll() is None:
+                one.send_signal(signal.SIGINT)  # it clears up
+        statuses = [one.wait() for one in walks]
+    return 1 if any(statuses) else 0
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=1000000)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
+    parser.add_argument("--walks", type=int, default=os.cpu_count())
+    parser.add_argument("--bin", type=pathlib.Path, default=root / "build" / "release" / "bin")
+    parser.add_argument("--tools", type=pathlib.Path, default=None, help="where kill_at is; next to --bin in soak/")
+    options = parser.parse_args()
+    if options.walks > 1:
+        return walk_side_by_side(options)
+    print(f"{options.steps} steps, seed {options.seed}", flush=True)
+    return walk(options.bin, options.tools or options.bin.resolve().parent / "soak", options.steps, options.seed)
 
 
 if __name__ == "__main__":
