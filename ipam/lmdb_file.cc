@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,6 +46,7 @@ T number(const std::byte* at) {
 
 struct Tree {
   std::uint16_t depth = 0;
+  std::uint64_t pages = 0;
   std::uint64_t root = kNoPage;
   bool operator==(const Tree&) const = default;
 };
@@ -75,6 +77,12 @@ class File {
     return have;
   }
 
+  std::expected<std::uint64_t, int> size() const {
+    struct stat status{};
+    if (::fstat(fd_.get(), &status) != 0) return std::unexpected(errno);
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+
   // The newer one, as LMDB chooses; nothing if it is not for us to judge.
   std::expected<std::optional<Meta>, int> meta() const {
     TOWPATH_TRY(const auto first, meta_at(0));
@@ -96,7 +104,9 @@ class File {
     meta.page_size = number<std::uint32_t>(&bytes[40]);
     for (std::size_t i = 0; i < meta.trees.size(); ++i) {
       const std::byte* tree = &bytes[40 + 48 * i];
-      meta.trees[i] = {number<std::uint16_t>(tree + 6), number<std::uint64_t>(tree + 40)};
+      const std::uint64_t pages = number<std::uint64_t>(tree + 8) + number<std::uint64_t>(tree + 16) +
+                                  number<std::uint64_t>(tree + 24);  // branches, leaves, overflow
+      meta.trees[i] = {number<std::uint16_t>(tree + 6), pages, number<std::uint64_t>(tree + 40)};
     }
     meta.last_page = number<std::uint64_t>(&bytes[136]);
     meta.txn = number<std::uint64_t>(&bytes[144]);
@@ -116,16 +126,25 @@ struct Step {
 
 class Walk {
  public:
-  Walk(const File& file, const Meta& meta) : file_(file), meta_(meta), page_(meta.page_size) {}
+  Walk(const File& file, const Meta& meta)
+      : file_(file),
+        meta_(meta),
+        looks_at_leaves_(
+            std::ranges::all_of(meta.trees, [](const Tree& tree) { return tree.pages <= kMaxPages; })),
+        page_(meta.page_size) {}
 
   std::expected<std::optional<std::string>, int> run() {
+    // Asked after the header was read: the pages of a tree are in the file before the header names it.
+    TOWPATH_TRY(file_size_, file_.size());
     for (const Tree& tree : meta_.trees) {
       const bool is_free_tree = &tree == meta_.trees.data();
       if (tree.root == kNoPage) continue;
       if (tree.depth == 0 || tree.depth > kMaxDepth) return "its header contradicts itself";
-      if (auto wrong = reach({tree.root, is_free_tree, tree.depth - 1U})) return wrong;
+      const Step root{tree.root, is_free_tree, tree.depth - 1U};
+      if (auto wrong = find_place(root)) return wrong;
+      steps_.push_back(root);
     }
-    // Branches before what is below them: so all leaves of a store with one branch are known to be there.
+    // Branches before what is below them: so the leaves are known to be there.
     for (std::size_t looked_at = 0; !steps_.empty() && looked_at < kMaxPages; ++looked_at) {
       const Step step = steps_.front();
       steps_.pop_front();
@@ -138,15 +157,18 @@ class Walk {
   }
 
  private:
-  std::optional<std::string> reach(const Step& step) {
+  std::optional<std::string> find_place(const Step& step) const {
     if (step.page < 2 || step.page > meta_.last_page || step.pages > meta_.last_page - step.page + 1) {
       return fmt::format("page {} is not one of it", step.page);
     }
-    // Its last octet is enough: a file has no holes that cannot be read.
-    const std::uint64_t end = (step.page + step.pages) * meta_.page_size;
-    std::byte last;
-    if (file_.read(end - 1, &last, 1) != 1U) return fmt::format("it ends before page {}", step.page);
-    steps_.push_back(step);
+    if ((step.page + step.pages) * meta_.page_size > file_size_)
+      return fmt::format("it ends before page {}", step.page);
+    return std::nullopt;
+  }
+
+  std::optional<std::string> reach(const Step& step) {
+    if (auto wrong = find_place(step)) return wrong;
+    if (looks_at_leaves_ || step.levels_below != 0) steps_.push_back(step);
     return std::nullopt;
   }
 
@@ -212,6 +234,8 @@ class Walk {
 
   const File& file_;
   const Meta& meta_;
+  bool looks_at_leaves_;
+  std::uint64_t file_size_ = 0;
   std::vector<std::byte> page_;
   std::deque<Step> steps_;
 };

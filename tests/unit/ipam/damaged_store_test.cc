@@ -89,6 +89,40 @@ TEST_F(DamagedStoreTest, GarbageInAnyPageIsFound) {
   EXPECT_GT(found_pages, 3 * 5);
 }
 
+// Too big for a look at every page (lmdb_file.h): that no leaf is missing, and that the way to them is sound.
+TEST_F(DamagedStoreTest, ABigStoreIsFoundToBeCutShortOrToHaveBrokenBranches) {
+  {
+    StateStore store = open();
+    ASSERT_TRUE(store.set_owned_blocks(std::vector{*Prefix::parse("10.64.0.0/16")}));
+    for (int i = 0; i < 2500; ++i) {
+      ReserveRequest wanted = request("container-" + std::to_string(i));
+      wanted.labels["text"] = std::string(300, 'l');
+      ASSERT_TRUE(store.reserve(wanted));
+    }
+  }
+  constexpr std::size_t kPage = 4096;
+  std::string whole(std::filesystem::file_size(data()), '\0');
+  std::ifstream(data(), std::ios::binary).read(whole.data(), static_cast<std::streamsize>(whole.size()));
+  ASSERT_GT(whole.size(), 256 * kPage);
+  const auto is_found = [&](const std::string& bytes) {
+    std::ofstream(data(), std::ios::trunc | std::ios::binary) << bytes;
+    const auto store = StateStore::open(directory_.path(), StateStore::OpenMode::kExisting);
+    EXPECT_TRUE(store || store.error().kind == ErrorKind::kCorrupt);
+    return !store;
+  };
+  EXPECT_FALSE(is_found(whole));
+  EXPECT_TRUE(is_found(whole.substr(0, whole.size() / 4 * 3)));
+  int branches = 0;
+  for (std::size_t page = 2 * kPage; page < whole.size(); page += kPage) {
+    if (whole[page + 10] != '\x01') continue;
+    std::string spoilt = whole;
+    spoilt.replace(page + 100, kPage - 100, kPage - 100, 'x');
+    branches += is_found(spoilt);
+  }
+  EXPECT_GE(branches, 2);
+  EXPECT_FALSE(is_found(whole));
+}
+
 TEST_F(DamagedStoreTest, WritersAtWorkAreNoDamage) {
   static_cast<void>(fill(directory_.path()));
   const pid_t writer = fork();
