@@ -254,6 +254,7 @@ PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& r
                                  config.speaker.as.to_string(), peer.as.to_string()));
     }
   }
+  section.read("enforce_first_as", peer.enforce_first_as, parse_bool);
   peer.import_policy = rules.import_policy(section.get("import"));
   if (const auto told = section.get("export")) rules.read_export(*told, peer);
   if (const auto blocks = section.get("blocks")) {

@@ -24,6 +24,7 @@ bool is_leak(const PathAttributes& attributes, const RibPeer& peer) {
 PathExclusion exclusion_of(const PathAttributes& attributes, const NextHop& next_hop, const RibPeer& peer,
                            const RibIdentity& identity) {
   if (is_leak(attributes, peer)) return PathExclusion::kRouteLeak;
+  if (!attributes.as_path.begins_with(peer.path_start)) return PathExclusion::kFirstAs;
   if (attributes.as_path.contains(identity.as)) return PathExclusion::kAsLoop;
   if (attributes.originator_id == identity.router_id) return PathExclusion::kOriginatorLoop;
   if (std::ranges::find(attributes.cluster_list, identity.cluster_id) != attributes.cluster_list.end()) {

@@ -63,9 +63,14 @@ void Rib::set_peer_identity(PeerId peer, RouterId router_id, AsNumber as) {
   entry.as = as;
 }
 
-void Rib::set_import_policy(PeerId peer, PolicyPtr policy, PolicyPtr authorisation) {
+void Rib::set_import_policy(PeerId peer, PolicyPtr policy, PolicyPtr authorisation,
+                            std::vector<AsNumber> path_start) {
   RibPeer& entry = peer_entry(peer).peer;
-  if (entry.import_policy == policy && entry.authorisation == authorisation) return;
+  if (entry.import_policy == policy && entry.authorisation == authorisation &&
+      entry.path_start == path_start) {
+    return;
+  }
+  entry.path_start = std::move(path_start);
   entry.import_policy = std::move(policy);
   entry.authorisation = std::move(authorisation);
   for (const Family family : kAllFamilies) start({Job::Kind::kImportRules, peer, family, {}, 0});

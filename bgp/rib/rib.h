@@ -64,7 +64,8 @@ class Rib {
   // next change.
   void set_peer_identity(PeerId peer, RouterId router_id, AsNumber as);
   // Accepted and rejected paths are looked at again, in slices.
-  void set_import_policy(PeerId peer, PolicyPtr policy, PolicyPtr authorisation);
+  void set_import_policy(PeerId peer, PolicyPtr policy, PolicyPtr authorisation,
+                         std::vector<AsNumber> path_start = {});
   // Closes the output, forgets the peer's routes in slices. The id must not be used any more; it is reused
   // when the last route is gone.
   void remove_peer(PeerId peer);

@@ -18,6 +18,7 @@ std::string_view format(PathExclusion exclusion) {
     case PathExclusion::kImportRules: return "rejected by the import policy";
     case PathExclusion::kNotAuthorised: return "the peer may not announce this prefix";
     case PathExclusion::kRouteLeak: return "a route leak: ONLY_TO_CUSTOMER says that it is not for us";
+    case PathExclusion::kFirstAs: return "AS_PATH does not begin with the peer's AS";
     case PathExclusion::kAsLoop: return "our AS is in AS_PATH";
     case PathExclusion::kOriginatorLoop: return "we are the originator";
     case PathExclusion::kClusterLoop: return "our cluster id is in CLUSTER_LIST";

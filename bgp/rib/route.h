@@ -42,6 +42,7 @@ enum class PathExclusion : std::uint8_t {
   kImportRules,     // the peer's import policy rejects the route
   kNotAuthorised,   // the peer may not announce this prefix
   kRouteLeak,       // by ONLY_TO_CUSTOMER it was not for us (RFC 9234 section 5)
+  kFirstAs,         // AS_PATH does not begin with the peer's AS (RFC 4271 section 6.3)
   kAsLoop,          // our AS in AS_PATH (RFC 4271 section 9.1.2)
   kOriginatorLoop,  // ORIGINATOR_ID is our router id (RFC 4456 section 8)
   kClusterLoop,     // our cluster id in CLUSTER_LIST (RFC 4456 section 8)
@@ -78,6 +79,8 @@ struct RibPeer {
   PolicyPtr authorisation{};
   std::optional<Role> role{};  // ours toward it (RFC 9234)
   AsNumber as{};               // from its OPEN, as the router id
+  // What the AS_PATH of its routes begins with (RFC 4271 section 6.3); nothing: with anything.
+  std::vector<AsNumber> path_start{};
 };
 
 // Who we are.

@@ -120,7 +120,7 @@ void Peer::update(const PeerConfig& config) {
   if (new_limits && over_limit_ && !drained()) carry_out(fsm_.start(steady_now()));
   if (new_limits) keep_to_limits();
   on_timer();  // other times may be due at once
-  context_.rib.set_import_policy(id_, config_.import_policy, config_.authorisation);
+  set_import_policy();
   context_.schedule();
   if (!up_) return;
   context_.rib.change_output(id_, export_target());
@@ -308,6 +308,7 @@ void Peer::carry_out(Slot slot, const SessionUp& action) {
   }
   settle_stale_routes(session_);
   context_.rib.set_peer_identity(id_, session_.peer_id, session_.peer_as);
+  set_import_policy();
   open_output();
 }
 
@@ -395,6 +396,11 @@ void Peer::keep_to_limits() {
     const std::string reason = fmt::format("more than {} {} prefixes", limit, format(family));
     carry_out(fsm_.hold_off({maximum_prefixes_reached(family, limit), reason}, pause, steady_now()));
   }
+}
+
+void Peer::set_import_policy() {
+  context_.rib.set_import_policy(id_, config_.import_policy, config_.authorisation,
+                                 path_start(local_, config_, session_.peer_as));
 }
 
 std::optional<Role> Peer::rib_role() const {

@@ -125,6 +125,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   void say_drained();
   bool drained() const { return context_.drain == Drain::kClosed; }
   void send(Slot slot, const Message& message);
+  void set_import_policy();
   std::optional<Role> rib_role() const;  // where it counts
   AsNumber peer_as() const { return up_ ? session_.peer_as : config_.as.number; }
   void complete(PathAttributes& attributes) const;

@@ -45,6 +45,7 @@ constexpr std::array kFields{
     PeerField{"role_strict", ChangeEffect::kReset, differs<&PeerConfig::role_strict>},
     PeerField{"shutdown", ChangeEffect::kReset, differs<&PeerConfig::shutdown>},
     PeerField{"route_reflector_client", ChangeEffect::kReset, differs<&PeerConfig::route_reflector_client>},
+    PeerField{"enforce_first_as", ChangeEffect::kRefresh, differs<&PeerConfig::enforce_first_as>},
     PeerField{"export", ChangeEffect::kRefresh,
               [](const PeerConfig& a, const PeerConfig& b) {
                 return a.export_scope != b.export_scope || a.export_policy != b.export_policy;
@@ -101,6 +102,14 @@ AsNumber as_toward(const LocalSpeaker& local, const PeerConfig& peer) {
 PeerKind peer_kind(const LocalSpeaker& local, const PeerConfig& peer) {
   if (!peer.as.is_internal(local.as)) return PeerKind::kExternal;
   return peer.route_reflector_client ? PeerKind::kClient : PeerKind::kInternal;
+}
+
+std::vector<AsNumber> path_start(const LocalSpeaker& local, const PeerConfig& peer, AsNumber peer_as) {
+  // A route server does not add its own AS (RFC 7947 section 2.2.2.1).
+  const bool transparent = peer.role == Role::kRouteServerClient;
+  if (!peer.enforce_first_as || transparent || peer_kind(local, peer) != PeerKind::kExternal) return {};
+  if (peer.local_as && !peer.local_as->no_prepend) return {peer.local_as->as, peer_as};
+  return {peer_as};
 }
 
 HopLimits hop_limits(const LocalSpeaker& local, const PeerConfig& peer) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "bgp/fsm/session_fsm.h"
 #include "bgp/rib/route.h"
@@ -30,6 +31,8 @@ SessionSettings session_settings(const LocalSpeaker& local, const PeerConfig& pe
 PeerKind peer_kind(const LocalSpeaker& local, const PeerConfig& peer);
 // The AS that the peer knows us by (RFC 7705).
 AsNumber as_toward(const LocalSpeaker& local, const PeerConfig& peer);
+// What the AS_PATH of each route of the peer begins with, our local AS included; nothing: with anything.
+std::vector<AsNumber> path_start(const LocalSpeaker& local, const PeerConfig& peer, AsNumber peer_as);
 
 struct HopLimits {
   std::uint8_t sent = 0;   // TTL or hop limit of our packets; 0: the kernel's default

@@ -55,6 +55,17 @@ std::optional<AsNumber> AsPath::first_as() const {
   return std::nullopt;
 }
 
+bool AsPath::begins_with(std::span<const AsNumber> start) const {
+  for (const AsPathSegment& segment : segments) {
+    if (start.empty()) break;
+    if (segment.type != SegmentType::kSequence) return false;
+    const std::size_t count = std::min(start.size(), segment.numbers.size());
+    if (!std::ranges::equal(start.first(count), std::span(segment.numbers).first(count))) return false;
+    start = start.subspan(count);
+  }
+  return start.empty();
+}
+
 std::optional<AsNumber> AsPath::origin_as() const {
   for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
     if (segment->type == SegmentType::kSequence && !segment->numbers.empty()) return segment->numbers.back();

@@ -80,8 +80,12 @@ class Case:
             return WITHDRAW  # section 3 c
         if self.value == "self" or self.code in DISCARDED or self.code == MP_UNREACH:
             return KEEP  # (garbage in MP_UNREACH_NLRI names a family that nobody negotiated)
-        # An empty AS_PATH is well formed; that the first AS must be the peer's is a MAY (RFC 4271 section 6.3).
-        return KEEP if self.code == 2 and self.value == "empty" else WITHDRAW
+        return KEEP if self.without_first_as else WITHDRAW
+
+    @property
+    def without_first_as(self):
+        """An empty AS_PATH is well formed, but does not begin with the peer's AS (RFC 4271 section 6.3): kept and not used."""
+        return self.code == 2 and self.value == "empty"
 
 
 def next_hop_bytes(address):

@@ -89,6 +89,9 @@ struct PeerConfig {
   // Stays down, and the peer is told this text (RFC 9003).
   std::optional<std::string> shutdown;
   bool route_reflector_client = false;  // RFC 4456; only for iBGP
+  // A route of an external peer counts only if its AS_PATH begins with the peer's AS (RFC 4271 section 6.3).
+  // Not asked of a route server (our role is rs-client).
+  bool enforce_first_as = true;
   PolicyPtr export_policy;
   ExportScope export_scope = ExportScope::kOwn;  // of what the export policy does not decide
   // Resolved by the owner: the peer's own rules, or the global ones, then the pools. What it does not accept

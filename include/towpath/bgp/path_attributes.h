@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct AsPath {
   // The neighbour AS: first number of a leading AS_SEQUENCE, confederation segments skipped; none for a local
   // path or where an AS_SET leads.
   std::optional<AsNumber> first_as() const;
+  // Whether it starts with these numbers in this order; always where there are none.
+  bool begins_with(std::span<const AsNumber> start) const;
   // The AS that originated the route: last number of the last AS_SEQUENCE.
   std::optional<AsNumber> origin_as() const;
   // Puts `as` in front `count` times; opens a new segment where the first is full (255) or no sequence.

@@ -40,6 +40,11 @@ TEST(ReadPeers, SessionOptionsAreTaken) {
   EXPECT_EQ(p.local_as, (bgp::LocalAs{AsNumber{65009}, false, true}));
 }
 
+TEST(ReadPeers, TheFirstAsIsEnforcedUnlessSwitchedOff) {
+  EXPECT_TRUE(peer("port: 179").enforce_first_as);
+  EXPECT_FALSE(peer("enforce_first_as: false").enforce_first_as);
+}
+
 TEST(ReadPeers, AnAsMayBeAnyOutsideOrInsideOurs) {
   EXPECT_EQ(peer("port: 179", "external").as, bgp::PeerAs::external());
   EXPECT_EQ(peer("route_reflector_client: true", "internal").as, bgp::PeerAs::internal());

@@ -136,6 +136,22 @@ TEST_F(RibTest, NewRulesNeedNoRefresh) {
   EXPECT_FALSE(only("10.2.0.0/16").best);
 }
 
+TEST_F(RibTest, APathThatDoesNotBeginWithThePeersAsIsKeptAndNotUsed) {
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65001, 65002}));
+  announce(rib_, ext_, "10.2.0.0/16", attributes({65002, 65001}));
+  announce(rib_, ext_, "2001:db8:2::/48", attributes({}), "2001:db8::9");
+  rib_.set_import_policy(ext_, accept_all(), {}, {AsNumber{65001}});
+  run_to_end(rib_);
+  EXPECT_TRUE(only("10.1.0.0/16").best);
+  EXPECT_EQ(only("10.2.0.0/16").exclusion, PathExclusion::kFirstAs);
+  EXPECT_EQ(only("2001:db8:2::/48").exclusion, PathExclusion::kFirstAs);
+  announce(rib_, ext_, "10.1.0.0/16", attributes({65002}));
+  EXPECT_FALSE(only("10.1.0.0/16").best) << "it took the place of a good one";
+  rib_.set_import_policy(ext_, accept_all(), {});
+  run_to_end(rib_);
+  EXPECT_TRUE(only("10.2.0.0/16").best);
+}
+
 TEST_F(RibTest, ThePolicyMayChangeWhatIsUsedAndTheAdjRibInKeepsWhatCame) {
   RouteRule prefer = accept_prefixes("prefer", {{prefix("10.1.0.0/16"), 0, 32}});
   prefer.changes.local_pref = 200;

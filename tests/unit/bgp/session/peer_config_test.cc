@@ -52,6 +52,7 @@ TEST(PeerConfig, EachFieldHasOneEffect) {
       {"role_strict", [](PeerConfig& p) { p.role_strict = true; }, kReset},
       {"shutdown", [](PeerConfig& p) { p.shutdown = "why"; }, kReset},
       {"route_reflector_client", [](PeerConfig& p) { p.route_reflector_client = true; }, kReset},
+      {"enforce_first_as", [](PeerConfig& p) { p.enforce_first_as = false; }, kRefresh},
       {"export", [](PeerConfig& p) { p.export_scope = ExportScope::kAll; }, kRefresh},
       {"import", [](PeerConfig& p) { p.import_policy = PolicyPtr({RouteRule{}}); }, kRefresh},
       {"blocks", [](PeerConfig& p) { p.authorisation = PolicyPtr({RouteRule{}}); }, kRefresh},
@@ -110,6 +111,25 @@ TEST(PeerConfig, TheOpenNamesTheAsThatThePeerKnows) {
   const auto settings = session_settings(kLocal, peer, {});
   EXPECT_EQ(settings.open.as.value, 65009U);
   EXPECT_EQ(settings.open.capabilities.four_octet_as->value, 65009U);
+}
+
+TEST(PeerConfig, PathsBeginWithThePeersAsBehindOurLocalAs) {
+  const AsNumber as{65002};
+  using Start = std::vector<AsNumber>;
+  PeerConfig peer = external();
+  EXPECT_EQ(path_start(kLocal, peer, as), Start{as});
+  peer.local_as = LocalAs{AsNumber{65009}};
+  EXPECT_EQ(path_start(kLocal, peer, as), (Start{AsNumber{65009}, as}));
+  peer.local_as->no_prepend = true;
+  EXPECT_EQ(path_start(kLocal, peer, as), Start{as});
+  peer.role = Role::kRouteServerClient;
+  EXPECT_EQ(path_start(kLocal, peer, as), Start{}) << "a route server does not add its own";
+  peer.role.reset();
+  peer.enforce_first_as = false;
+  EXPECT_EQ(path_start(kLocal, peer, as), Start{});
+  PeerConfig internal = external();
+  internal.as = PeerAs::internal();
+  EXPECT_EQ(path_start(kLocal, internal, kLocal.as), Start{});
 }
 
 TEST(PeerConfig, ARoleIsToldToExternalPeersOnly) {

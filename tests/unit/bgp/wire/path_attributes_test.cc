@@ -25,6 +25,17 @@ TEST(AsPath, ContainsLooksIntoEverySegment) {
   EXPECT_FALSE(path.contains(AsNumber{3}));
 }
 
+TEST(AsPath, BeginsWithNumbersAcrossSegmentsButNotInASet) {
+  const std::vector<AsNumber> start{AsNumber{1}, AsNumber{2}};
+  EXPECT_TRUE((AsPath{{sequence({1, 2, 3})}}.begins_with(start)));
+  EXPECT_TRUE((AsPath{{sequence({1}), sequence({2, 3})}}.begins_with(start)));
+  EXPECT_FALSE((AsPath{{sequence({1}), sequence({2, 3}, SegmentType::kSet)}}.begins_with(start)));
+  EXPECT_FALSE((AsPath{{sequence({1, 3, 2})}}.begins_with(start)));
+  EXPECT_FALSE((AsPath{{sequence({1})}}.begins_with(start)));
+  EXPECT_FALSE((AsPath{}.begins_with(start)));
+  EXPECT_TRUE((AsPath{}.begins_with({})));
+}
+
 TEST(AsPath, FirstAsIsTheNeighbour) {
   EXPECT_EQ((AsPath{{sequence({7}, SegmentType::kConfedSequence), sequence({1, 2})}}.first_as()),
             AsNumber{1});
