@@ -65,7 +65,7 @@ Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentC
   TOWPATH_TRY_STATUS(agent->open_dataplane());
   TOWPATH_TRY_STATUS(agent->open_tracker());
   TOWPATH_TRY_STATUS(agent->open_speaker());
-  TOWPATH_TRY_STATUS(agent->own_blocks(config.blocks));
+  TOWPATH_TRY_STATUS(agent->own_blocks(config));
   agent->prepare_host();
   TOWPATH_TRY_STATUS(agent->open_endpoints());
   agent->open_neighbours();
@@ -122,8 +122,8 @@ void Agent::forward_packets() {
 
 // What the plugins may give out. Containers keep the address of a block that is taken away, but nobody else
 // hears of it.
-Status Agent::own_blocks(const std::vector<Prefix>& blocks) {
-  TOWPATH_TRY_STATUS(store_.set_owned_blocks(blocks));
+Status Agent::own_blocks(const AgentConfig& config) {
+  TOWPATH_TRY_STATUS(store_.set_owned_blocks(config.blocks, config.pools));
   TOWPATH_TRY(const auto known, store_.blocks());
   for (const ipam::Block& block : known) {
     if (block.state != ipam::BlockState::kRetired || block.used == 0) continue;
@@ -141,7 +141,7 @@ void Agent::look_after_store() {
   if (!store_is_missed_ || !was_missed) return;
   const auto begin_again = [&]() -> Status {
     TOWPATH_TRY(auto store, ipam::StateStore::open(config_.state_dir, ipam::StateStore::OpenMode::kCreate));
-    TOWPATH_TRY_STATUS(store.set_owned_blocks(config_.blocks));
+    TOWPATH_TRY_STATUS(store.set_owned_blocks(config_.blocks, config_.pools));
     store_ = std::move(store);
     return {};
   };
@@ -202,6 +202,7 @@ Status Agent::open_endpoints() {
                                            static_cast<EndpointObserver&>(*this), post));
   const EndpointCounters counters = endpoints_->counters();
   log_.info("endpoints read", {{"endpoints", counters.endpoints}, {"port_mappings", counters.ports}});
+  if (counters.borrowed > 0) advertised_changed();
   return {};
 }
 
@@ -349,10 +350,10 @@ void Agent::log_refused_routes() {
 }
 
 Status Agent::reload(const AgentConfig& next) {
-  TOWPATH_TRY_STATUS(own_blocks(next.blocks));
+  TOWPATH_TRY_STATUS(own_blocks(next));
   if (auto configured = speaker_->configure(speaker_config(next)); !configured) {
     // The speaker changed nothing; neither may the store.
-    if (auto restored = store_.set_owned_blocks(config_.blocks); !restored) {
+    if (auto restored = store_.set_owned_blocks(config_.blocks, config_.pools); !restored) {
       log_.error("cannot put the owned blocks back", {{"reason", restored.error().message}});
     }
     return configured;
@@ -394,14 +395,20 @@ std::string Agent::summary() const {
 
 bgp::SpeakerConfig Agent::speaker_config(const AgentConfig& config) const {
   bgp::SpeakerConfig speaker = config.speaker;
-  speaker.originate = own_prefixes(config.blocks);
+  speaker.originate = own_prefixes(config);
   return speaker;
 }
 
-std::vector<Prefix> Agent::own_prefixes(const std::vector<Prefix>& blocks) const {
-  std::vector<Prefix> all = blocks;
+std::vector<Prefix> Agent::own_prefixes(const AgentConfig& config) const {
+  std::vector<Prefix> all = config.blocks;
   const std::vector<Prefix> services = advertiser_->prefixes();
   all.insert(all.end(), services.begin(), services.end());
+  if (endpoints_ == nullptr) return all;  // the first configuration: no session is there yet
+  // An address that pools of an earlier configuration had stays with its container, but is not told.
+  for (const Prefix& address : endpoints_->borrowed()) {
+    if (std::ranges::any_of(config.pools, [&](const Prefix& pool) { return pool.contains(address); }))
+      all.push_back(address);
+  }
   return all;
 }
 
@@ -448,6 +455,11 @@ AgentStatus Agent::status() const {
 void Agent::endpoint_released(const ipam::EndpointRecord& record) {
   log_.warning("an endpoint was released: its sandbox is gone, and no DEL came",
                {{"endpoint", record.attachment.to_string()}, {"network", record.network}});
+}
+
+void Agent::borrowed_changed() {
+  // While they are listed for the first time there is nobody to tell.
+  if (endpoints_ != nullptr) advertised_changed();
 }
 
 void Agent::endpoint_problem(std::string_view what, std::string_view reason) {
@@ -507,7 +519,7 @@ void Agent::path_changed(const bfd::SessionChange& change) {
 // What the advertiser reports.
 
 void Agent::advertised_changed() {
-  if (!stopped_) speaker_->originate(own_prefixes(config_.blocks));
+  if (!stopped_) speaker_->originate(own_prefixes(config_));
 }
 
 Status Agent::may_advertise(const Prefix& prefix) {

@@ -78,7 +78,7 @@ class Agent final : private bgp::SpeakerObserver,
   // The steps of start(), in their order.
   void prepare_host();
   void forward_packets();
-  Status own_blocks(const std::vector<Prefix>& blocks);
+  Status own_blocks(const AgentConfig& config);
   void look_after_store();
   Status open_dataplane();
   Status open_endpoints();
@@ -95,8 +95,8 @@ class Agent final : private bgp::SpeakerObserver,
 
   // Of the configuration, announcing own_prefixes().
   bgp::SpeakerConfig speaker_config(const AgentConfig& config) const;
-  // Blocks and service prefixes.
-  std::vector<Prefix> own_prefixes(const std::vector<Prefix>& blocks) const;
+  // Blocks, service prefixes, and borrowed addresses.
+  std::vector<Prefix> own_prefixes(const AgentConfig& config) const;
   void set_own_blocks(const std::vector<Prefix>& before, const std::vector<Prefix>& now);
   // Once for all changes of this turn of the loop.
   void schedule_apply();
@@ -117,6 +117,7 @@ class Agent final : private bgp::SpeakerObserver,
   void speaker_in_sync() override;
 
   void endpoint_released(const ipam::EndpointRecord& record) override;
+  void borrowed_changed() override;
   void endpoint_problem(std::string_view what, std::string_view reason) override;
 
   void advertised_changed() override;

@@ -8,6 +8,7 @@ std::string_view format(BlockState state) {
   switch (state) {
     case BlockState::kOwned: return "owned";
     case BlockState::kConfigured: return "configured";
+    case BlockState::kBorrowed: return "borrowed";
     case BlockState::kRetired: return "retired";
   }
   return "unknown";

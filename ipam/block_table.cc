@@ -28,6 +28,16 @@ std::string names(std::span<const StoredBlock> blocks, AddressFamily family) {
   return text;
 }
 
+std::string names(std::span<const Prefix> prefixes) {
+  std::string text;
+  for (const Prefix& prefix : prefixes) text += (text.empty() ? "" : ", ") + prefix.to_string();
+  return text;
+}
+
+bool any_holds(std::span<const Prefix> prefixes, const IpAddress& address) {
+  return std::ranges::any_of(prefixes, [&](const Prefix& prefix) { return prefix.contains(address); });
+}
+
 // Blocks that neither the agent nor a network configuration asks for, and empty ones that only a
 // configuration named, give way to another one at the same place.
 bool gives_way(const StoredBlock& block) {
@@ -56,9 +66,7 @@ Result<std::vector<StoredBlock>> inside_pool(std::vector<StoredBlock> blocks, st
     return std::ranges::none_of(pool, [&](const Prefix& prefix) { return prefix.contains(block.prefix); });
   });
   if (!blocks.empty()) return blocks;
-  std::string text;
-  for (const Prefix& prefix : pool) text += (text.empty() ? "" : ", ") + prefix.to_string();
-  return fail(ErrorKind::kNotFound, fmt::format("this host has no block inside the pool {}", text));
+  return fail(ErrorKind::kNotFound, fmt::format("this host has no block inside the pool {}", names(pool)));
 }
 
 std::string in_seconds(std::uint64_t nanoseconds) {
@@ -69,6 +77,7 @@ std::string in_seconds(std::uint64_t nanoseconds) {
 
 Block StoredBlock::view() const {
   Block block{prefix, BlockState::kRetired, head.used, head.resting};
+  if ((head.flags & BlockHead::kBorrowed) != 0) block.state = BlockState::kBorrowed;
   if ((head.flags & BlockHead::kConfigured) != 0) block.state = BlockState::kConfigured;
   if ((head.flags & BlockHead::kOwned) != 0) block.state = BlockState::kOwned;
   return block;
@@ -127,7 +136,7 @@ Status BlockTable::store_chunk(const Prefix& block, std::uint64_t index, const B
 }
 
 Status BlockTable::store_head(const Prefix& block, const BlockHead& head) {
-  if (head.flags == 0 && head.used == 0) return drop(block);
+  if ((head.flags & ~BlockHead::kBorrowed) == 0 && head.used == 0) return drop(block);
   return txn_.put(block_key(block), encode(head));
 }
 
@@ -213,9 +222,13 @@ Result<BlockTable::Candidate> BlockTable::find_asked(const IpAddress& address, s
       std::ranges::find_if(blocks, [&](const StoredBlock& b) { return b.prefix.contains(address); });
   if (block == blocks.end()) {
     const std::string known = names(blocks, address.family());
-    return refuse(known.empty()
-                      ? fmt::format("is {}, and there is no block of that family", format(address.family()))
-                      : fmt::format("lies in none of the blocks {}", known));
+    std::string why =
+        known.empty() ? fmt::format("is {}, and there is no block of that family", format(address.family()))
+                      : fmt::format("lies in none of the blocks {}", known);
+    TOWPATH_TRY(const auto all, pools());
+    if (!choice.keys.empty() && all && any_holds(*all, address))
+      why += " of this host; with ipam.borrow it can be one of another host's";
+    return refuse(why);
   }
   if (!choice.ranges.empty() && !any_contains(choice.ranges, address))
     return refuse("lies outside the ranges");
@@ -247,6 +260,44 @@ Result<BlockAddress> BlockTable::take(const Candidate& candidate) {
   return BlockAddress{block.prefix.address().plus(candidate.offset), block.prefix};
 }
 
+// A block of its own, of one address, so that whoever counts, lists or checks finds it like any other.
+Result<BlockAddress> BlockTable::borrow(const IpAddress& address, std::span<const StoredBlock> eligible,
+                                        const AddressChoice& choice) {
+  const auto refuse = [&](std::string_view why) {
+    return fail(ErrorKind::kInvalid, fmt::format("address {} {}", address.to_string(), why));
+  };
+  if (!choice.ranges.empty() && !any_contains(choice.ranges, address))
+    return refuse("lies outside the ranges");
+  TOWPATH_TRY(const auto all, pools());
+  if (!all) {
+    return fail(ErrorKind::kNotFound,
+                fmt::format("address {} cannot be borrowed: towpathd has not said yet which pools there are",
+                            address.to_string()));
+  }
+  if (!any_holds(*all, address)) {
+    return refuse(all->empty() ? "cannot be borrowed: towpathd has no `pools`"
+                               : fmt::format("lies in none of the pools {}", names(*all)));
+  }
+  if (!choice.pool.empty() && !any_holds(choice.pool, address))
+    return refuse(fmt::format("lies outside the pool {}", names(choice.pool)));
+  TOWPATH_TRY(const std::vector<StoredBlock> stored, list());
+  const BlockAddress borrowed{address, Prefix::host(address)};
+  for (const StoredBlock& other : stored) {
+    if (!other.prefix.contains(address)) continue;
+    const bool is_ours = other.view().state != BlockState::kBorrowed;
+    if (!is_ours && other.head.used != 0)
+      return fail(ErrorKind::kConflict, fmt::format("address {} is in use", address.to_string()));
+    const bool is_wanted = std::ranges::find(eligible, other.prefix, &StoredBlock::prefix) != eligible.end();
+    if (is_ours && (is_wanted || !gives_way(other)))
+      return refuse(fmt::format("lies in the block {} of this host, which is not for this network",
+                                other.prefix.to_string()));
+    TOWPATH_TRY_STATUS(drop(other.prefix));
+  }
+  TOWPATH_TRY_STATUS(store_head(borrowed.block, BlockHead{.flags = BlockHead::kBorrowed, .used = 1}));
+  TOWPATH_TRY_STATUS(set_bit(borrowed.block, 0, true));
+  return borrowed;
+}
+
 // An empty configured block of the past that lies across one of these has nothing to protect, and would count
 // twice.
 Status BlockTable::make_room(std::span<StoredBlock> blocks) {
@@ -263,13 +314,19 @@ Status BlockTable::make_room(std::span<StoredBlock> blocks) {
 Result<std::vector<BlockAddress>> BlockTable::take(std::span<StoredBlock> blocks,
                                                    const AddressChoice& choice) {
   if (!choice.blocks.empty()) TOWPATH_TRY_STATUS(make_room(blocks));
+  const auto take_named = [&](const IpAddress& address) -> Result<BlockAddress> {
+    const bool is_own =
+        std::ranges::any_of(blocks, [&](const StoredBlock& b) { return b.prefix.contains(address); });
+    if (choice.borrow && !is_own) return borrow(address, blocks, choice);
+    TOWPATH_TRY(const Candidate candidate, find_asked(address, blocks, choice));
+    return take(candidate);
+  };
   std::vector<BlockAddress> taken;
   for (std::size_t i = 0; i < choice.addresses.size(); ++i) {
-    auto asked = find_asked(choice.addresses[i], blocks, choice);
-    if (!asked && i < choice.keys.size())
-      return std::unexpected(std::move(asked).error().with_context(choice.keys[i]));
-    TOWPATH_TRY(const Candidate candidate, std::move(asked));
-    TOWPATH_TRY(const BlockAddress address_of_block, take(candidate));
+    auto named = take_named(choice.addresses[i]);
+    if (!named && i < choice.keys.size())
+      return std::unexpected(std::move(named).error().with_context(choice.keys[i]));
+    TOWPATH_TRY(const BlockAddress address_of_block, std::move(named));
     taken.push_back(address_of_block);
   }
   for (const AddressFamily family : kFamilies) {
@@ -301,6 +358,8 @@ Status BlockTable::give_back(const BlockAddress& address, bool has_served) {
   TOWPATH_TRY(const auto stored, txn_.get(block_key(block)));
   if (!stored) return {};
   TOWPATH_TRY(BlockHead head, decode_block_head(*stored));
+  // When it may come again is for its owner to say.
+  if ((head.flags & BlockHead::kBorrowed) != 0) return drop(block);
   head.used -= std::min<std::uint64_t>(head.used, 1);
   head.resting += 1;
   const Resting resting{has_served ? uptime_ : 0, address.address.offset_from(block.address())};
@@ -357,6 +416,25 @@ Status BlockTable::restart_rest() {
     }
   }
   return {};
+}
+
+Status BlockTable::mark(const BlockAddress& address) {
+  TOWPATH_TRY(const auto stored, txn_.get(block_key(address.block)));
+  if (!stored) return fail(ErrorKind::kNotFound, fmt::format("no block {}", address.block.to_string()));
+  TOWPATH_TRY(BlockHead head, decode_block_head(*stored));
+  head.used += 1;
+  TOWPATH_TRY_STATUS(set_bit(address.block, address.address.offset_from(address.block.address()), true));
+  return store_head(address.block, head);
+}
+
+Result<std::optional<std::vector<Prefix>>> BlockTable::pools() const {
+  TOWPATH_TRY(const auto stored, txn_.get(pools_key()));
+  if (!stored) return std::nullopt;
+  return decode_pools(*stored);
+}
+
+Status BlockTable::set_pools(std::span<const Prefix> pools) {
+  return txn_.put(pools_key(), encode_pools(pools));
 }
 
 Status BlockTable::set_owned(std::span<const Prefix> owned) {

@@ -50,6 +50,11 @@ class BlockTable {
   // The block with all its indexes; one that is not there is fine.
   Status drop(const Prefix& block);
   Status set_owned(std::span<const Prefix> owned);
+  // Takes an address of a block that has given out none yet.
+  Status mark(const BlockAddress& address);
+  // The pools of which the agent has said that they are those of all hosts; nothing: it has said none.
+  Result<std::optional<std::vector<Prefix>>> pools() const;
+  Status set_pools(std::span<const Prefix> pools);
   // A new boot: what rests has done so since the boot began at least, in the order in which it was.
   Status restart_rest();
 
@@ -74,6 +79,8 @@ class BlockTable {
   Result<Candidate> find_asked(const IpAddress& address, std::span<StoredBlock> blocks,
                                const AddressChoice& choice) const;
   Result<BlockAddress> take(const Candidate& candidate);
+  Result<BlockAddress> borrow(const IpAddress& address, std::span<const StoredBlock> eligible,
+                              const AddressChoice& choice);
   Status make_room(std::span<StoredBlock> blocks);
 
   LmdbTransaction& txn_;

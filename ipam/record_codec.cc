@@ -144,6 +144,10 @@ Bytes boot_key() {
   return {std::byte{'T'}};
 }
 
+Bytes pools_key() {
+  return {std::byte{'P'}};
+}
+
 Bytes block_key(const Prefix& block) {
   return prefixed_key(kBlockKind, block);
 }
@@ -240,6 +244,28 @@ Result<BlockHead> decode_block_head(std::span<const std::byte> value) {
   head.next = in.u64();
   if (!in.ok() || !in.at_end()) return corrupt("a block record");
   return head;
+}
+
+Bytes encode_pools(std::span<const Prefix> pools) {
+  Bytes value;
+  TextWriter out(value);
+  for (const Prefix& pool : pools) {
+    out.address(pool.address());
+    out.writer.u8(pool.length());
+  }
+  return value;
+}
+
+Result<std::vector<Prefix>> decode_pools(std::span<const std::byte> value) {
+  std::vector<Prefix> pools;
+  ByteReader in(value);
+  while (!in.at_end()) {
+    TOWPATH_TRY(const IpAddress address, read_address(in));
+    auto pool = Prefix::make(address, in.u8());
+    if (!in.ok() || !pool || pool->address() != address) return corrupt("the list of pools");
+    pools.push_back(*pool);
+  }
+  return pools;
 }
 
 Result<Bytes> encode(const EndpointRecord& record) {

@@ -24,6 +24,7 @@ inline constexpr std::uint32_t kFormatVersion = 1;
 struct BlockHead {
   static constexpr std::uint8_t kOwned = 1;
   static constexpr std::uint8_t kConfigured = 2;
+  static constexpr std::uint8_t kBorrowed = 4;
 
   std::uint8_t flags = 0;
   std::uint64_t used = 0;
@@ -47,6 +48,8 @@ Bytes chunk_keys(const Prefix& block);
 Bytes resting_keys(const Prefix& block);
 // The boot in which the endpoints were attached.
 Bytes boot_key();
+// The addresses of all containers of all hosts, as the agent's configuration has them.
+Bytes pools_key();
 // kInvalid if the names are too long for a key.
 Result<Bytes> endpoint_key(const AttachmentId& attachment);
 
@@ -64,6 +67,9 @@ Result<std::uint64_t> decode_chunk_index(std::span<const std::byte> key);
 
 Bytes encode(const BlockHead& head);
 Result<BlockHead> decode_block_head(std::span<const std::byte> value);
+
+Bytes encode_pools(std::span<const Prefix> pools);
+Result<std::vector<Prefix>> decode_pools(std::span<const std::byte> value);
 
 // kInvalid if a part is too long to be stored.
 Result<Bytes> encode(const EndpointRecord& record);

@@ -31,7 +31,12 @@ Status make_directories(const std::string& state_dir) {
 Result<std::vector<BlockAddress>> take_addresses(LmdbTransaction& txn, const AddressChoice& choice,
                                                  std::chrono::nanoseconds uptime) {
   BlockTable table(txn, uptime);
-  TOWPATH_TRY(auto blocks, table.eligible(choice));
+  auto eligible = table.eligible(choice);
+  // Of another host's block an address can be had without any block here.
+  if (!eligible && eligible.error().kind == ErrorKind::kNotFound && choice.borrow &&
+      !choice.addresses.empty())
+    eligible = std::vector<StoredBlock>();
+  TOWPATH_TRY(auto blocks, std::move(eligible));
   auto taken = table.take(blocks, choice);
   if (taken || taken.error().kind != ErrorKind::kConflict) return taken;
   for (std::size_t i = 0; i < choice.addresses.size(); ++i) {
@@ -43,6 +48,39 @@ Result<std::vector<BlockAddress>> take_addresses(LmdbTransaction& txn, const Add
     return std::unexpected(std::move(error));
   }
   return taken;
+}
+
+// The borrowed addresses that lie in these blocks, each with its block, which is not there any more.
+Result<std::vector<BlockAddress>> release_borrowed(BlockTable& table, std::span<const Prefix> owned) {
+  std::vector<BlockAddress> found;
+  TOWPATH_TRY(const auto blocks, table.list());
+  for (const StoredBlock& block : blocks) {
+    if (block.view().state != BlockState::kBorrowed) continue;
+    const IpAddress& address = block.prefix.address();
+    const auto home = std::ranges::find_if(owned, [&](const Prefix& p) { return p.contains(address); });
+    if (home == owned.end()) continue;
+    TOWPATH_TRY_STATUS(table.drop(block.prefix));
+    found.push_back({address, *home});
+  }
+  return found;
+}
+
+// They become addresses of these blocks like others, and their endpoints notice nothing.
+Status bring_home(LmdbTransaction& txn, BlockTable& table, std::span<const BlockAddress> addresses) {
+  if (addresses.empty()) return {};
+  TOWPATH_TRY(const auto records, load_all(txn));
+  for (EndpointRecord record : records) {
+    bool is_changed = false;
+    for (BlockAddress& allocated : record.allocated) {
+      const auto home = std::ranges::find(addresses, allocated.address, &BlockAddress::address);
+      if (home == addresses.end()) continue;
+      allocated = *home;
+      TOWPATH_TRY_STATUS(table.mark(*home));
+      is_changed = true;
+    }
+    if (is_changed) TOWPATH_TRY_STATUS(store_record(txn, record));
+  }
+  return {};
 }
 
 EndpointRecord begin_record(const ReserveRequest& request, std::uint64_t generation) {
@@ -247,12 +285,16 @@ Status StateStore::can_allocate(const AddressChoice& choice) const {
       lmdb);
 }
 
-Status StateStore::set_owned_blocks(std::span<const Prefix> owned) {
+Status StateStore::set_owned_blocks(std::span<const Prefix> owned, std::span<const Prefix> pools) {
   const LmdbEnvironment& lmdb = *environment_->lmdb;
   return name_file(
       [&]() -> Status {
         TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
-        TOWPATH_TRY_STATUS(BlockTable(txn, environment_->boot.uptime()).set_owned(owned));
+        BlockTable table(txn, environment_->boot.uptime());
+        TOWPATH_TRY(const auto coming_home, release_borrowed(table, owned));
+        TOWPATH_TRY_STATUS(table.set_owned(owned));
+        TOWPATH_TRY_STATUS(bring_home(txn, table, coming_home));
+        TOWPATH_TRY_STATUS(table.set_pools(pools));
         return txn.commit();
       }(),
       lmdb);

@@ -18,6 +18,16 @@ std::vector<PrefixRange> ranges(const std::vector<Prefix>& prefixes) {
   return out;
 }
 
+// What no peer may announce inside these. A single address may be: another host has borrowed it, and a
+// container of this host that has it is nearer all the same.
+std::vector<PrefixRange> ranges_of_blocks(const std::vector<Prefix>& blocks) {
+  std::vector<PrefixRange> out = ranges(blocks);
+  for (PrefixRange& range : out) {
+    if (!range.within.is_host()) --range.max_length;
+  }
+  return out;
+}
+
 }  // namespace
 
 void RuleReader::read_policies(const Value& policies) {
@@ -67,7 +77,7 @@ RuleReader::Rules RuleReader::read_import(const std::vector<Value>& items) {
 bgp::PolicyPtr RuleReader::import_policy(const std::optional<Value>& list) {
   Rules rules = list ? read_import(list->items()) : global_import_;
   if (!blocks_.empty()) {
-    rules.push_back(bgp::accept_prefixes("own blocks", ranges(blocks_)));
+    rules.push_back(bgp::accept_prefixes("own blocks", ranges_of_blocks(blocks_)));
     rules.back().verdict = bgp::Verdict::kReject;
   }
   if (!pools_.empty()) rules.push_back(bgp::accept_prefixes("pools", ranges(pools_)));

@@ -23,7 +23,8 @@ class RuleReader {
   using Rules = std::vector<bgp::RouteRule>;
 
   // Where no import rule decides, a route inside one of the `pools` is accepted, unless it lies inside one of
-  // the `blocks`: those are this host's own, and a peer's more specific route would take its traffic away.
+  // the `blocks`: those are this host's own, and a peer's more specific route would take its traffic away. A
+  // single address is accepted all the same: the peer has borrowed it.
   RuleReader(std::vector<Prefix> pools, std::vector<Prefix> blocks)
       : pools_(std::move(pools)), blocks_(std::move(blocks)) {}
 

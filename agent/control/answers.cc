@@ -106,6 +106,7 @@ void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speake
       .field("anti_spoofing", status.anti_spoofing)
       .field("endpoints", status.endpoints.endpoints)
       .field("endpoints_released", status.endpoints.released)
+      .field("borrowed_addresses", status.endpoints.borrowed)
       .field("port_mappings", status.endpoints.ports)
       .field("port_mappings_refused", status.endpoints.ports_refused)
       .field("rules_repaired", status.endpoints.rules_repaired);

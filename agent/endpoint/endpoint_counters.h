@@ -8,6 +8,7 @@ namespace towpath::agent {
 
 struct EndpointCounters {
   std::size_t endpoints = 0;         // known, pending ones too
+  std::size_t borrowed = 0;          // addresses of other hosts' blocks that live endpoints have
   std::size_t ports = 0;             // elements of port mappings in the kernel
   std::size_t ports_refused = 0;     // endpoints whose mappings another one holds
   std::uint64_t released = 0;        // by the agent, because their sandbox was gone

@@ -44,6 +44,7 @@ Status Endpoints::load() {
   for (ipam::EndpointRecord& record : records) take(std::move(record));
   listed_ = true;
   ports_.allow_removals();
+  find_borrowed();
   return {};
 }
 
@@ -57,6 +58,8 @@ std::optional<PortTable::Clash> Endpoints::take(ipam::EndpointRecord record) {
     refused_.erase(record.attachment);
   }
   const ipam::AttachmentId endpoint = record.attachment;
+  if (const auto known = records_.find(endpoint); known != records_.end()) note_singles(known->second, false);
+  note_singles(record, true);
   records_.insert_or_assign(endpoint, std::move(record));
   return clash;
 }
@@ -67,7 +70,44 @@ void Endpoints::drop(const ipam::AttachmentId& endpoint) {
   watch_.forget(endpoint);
   suspects_.erase(endpoint);
   bereft_.erase(endpoint);
-  records_.erase(endpoint);
+  const auto known = records_.find(endpoint);
+  if (known == records_.end()) return;
+  note_singles(known->second, false);
+  records_.erase(known);
+}
+
+void Endpoints::note_singles(const ipam::EndpointRecord& record, bool is_there) {
+  if (record.state != ipam::AllocationState::kLive) return;
+  for (const ipam::BlockAddress& address : record.allocated) {
+    if (!address.block.is_host()) continue;
+    singles_changed_ = true;
+    if (is_there) {
+      singles_.insert(address.block);
+    } else if (const auto found = singles_.find(address.block); found != singles_.end()) {
+      singles_.erase(found);
+    }
+  }
+}
+
+// A block may also be a single address of the host's own; the store tells them apart.
+void Endpoints::find_borrowed() {
+  if (!std::exchange(singles_changed_, false)) return;
+  std::vector<Prefix> now;
+  if (!singles_.empty()) {
+    const auto blocks = store_.blocks();
+    if (!blocks) {
+      singles_changed_ = true;  // again
+      problem("read the blocks", blocks.error());
+      return;
+    }
+    for (const ipam::Block& block : *blocks) {
+      if (block.state == ipam::BlockState::kBorrowed && singles_.contains(block.prefix))
+        now.push_back(block.prefix);
+    }
+  }
+  if (now == borrowed_) return;
+  borrowed_ = std::move(now);
+  observer_.borrowed_changed();
 }
 
 // The copy of one record; where another endpoint holds its ports, that one's first, which may be out of date.
@@ -96,6 +136,7 @@ Status Endpoints::update(const ipam::AttachmentId& endpoint) {
 
 void Endpoints::changed(const ipam::AttachmentId& endpoint, Done done) {
   Status status = update(endpoint);
+  find_borrowed();
   if (!status) {
     flush();  // what it wanted before is not wanted any more
     post_([done = std::move(done), status = std::move(status)] { done(status); });
@@ -204,6 +245,7 @@ void Endpoints::tick(TimePoint now) {
     audit_slice();
   }
   look_for_the_dead(now);
+  find_borrowed();
   if (ticks_ % kTicksPerAdoption == 0 && !writing_ && ports_.in_kernel() > 0) {
     writing_ = true;
     writer_->adopt([this, self = std::weak_ptr(self_)](Result<netlink::PortState> state) {
@@ -227,6 +269,7 @@ void Endpoints::audit_slice() {
   }
   const bool is_last = slice->size() < kAuditSlice;
   merge(*slice, is_last);
+  find_borrowed();
   flush();
   if (is_last) {
     auditing_ = false;
@@ -305,6 +348,7 @@ void Endpoints::release_if_dead(const ipam::AttachmentId& endpoint, TimePoint no
 
 EndpointCounters Endpoints::counters() const {
   return {.endpoints = records_.size(),
+          .borrowed = borrowed_.size(),
           .ports = ports_.in_kernel(),
           .ports_refused = refused_.size(),
           .released = released_,

@@ -4,7 +4,8 @@
 //   The state store is the truth; plugins write it. Here is a copy of its records, brought up to date in two
 //   ways: a plugin says that an endpoint changed, where the endpoint needs the agent; and an audit walks
 //   through the records, a slice at a time, whenever the store has changed. From the copy follow the port
-//   mappings in the kernel (PortTable), which a thread of its own writes (PortWriter). The audit also looks
+//   mappings in the kernel (PortTable), which a thread of its own writes (PortWriter), and which borrowed
+//   addresses there are. The audit also looks
 //   for endpoints whose sandbox is gone (SandboxWatch). Those are released as DEL would: the ports, the ifb,
 //   and then the record with its addresses, by compare-and-release.
 //
@@ -42,6 +43,8 @@ class EndpointObserver {
   virtual ~EndpointObserver() = default;
   // Its sandbox was gone and no DEL came.
   virtual void endpoint_released(const ipam::EndpointRecord& record) = 0;
+  // borrowed() is another list than before.
+  virtual void borrowed_changed() = 0;
   // Something about endpoints cannot be done now; once for each new reason.
   virtual void endpoint_problem(std::string_view what, std::string_view reason) = 0;
 };
@@ -67,6 +70,8 @@ class Endpoints {
   void tick(TimePoint now);
 
   EndpointCounters counters() const;
+  // The addresses of other hosts' blocks that live endpoints have, in order; this host announces them.
+  const std::vector<Prefix>& borrowed() const { return borrowed_; }
 
  private:
   Endpoints(ipam::StateStore& store, SandboxLooks looks, EndpointObserver& observer, PortWriter::Post post)
@@ -77,6 +82,8 @@ class Endpoints {
   std::optional<PortTable::Clash> take(ipam::EndpointRecord record);
   Status take_or_dispossess(const ipam::EndpointRecord& record);
   void drop(const ipam::AttachmentId& endpoint);
+  void note_singles(const ipam::EndpointRecord& record, bool is_there);
+  void find_borrowed();
   void flush();
   void on_changed(const netlink::PortChange& change, const Status& status);
   void on_adopted(Result<netlink::PortState> state);
@@ -95,6 +102,10 @@ class Endpoints {
   PortWriter::Post post_;
 
   std::map<ipam::AttachmentId, ipam::EndpointRecord> records_;
+  // Of live endpoints the addresses that are a block of their own: what is borrowed is among them.
+  std::multiset<Prefix> singles_;
+  bool singles_changed_ = false;
+  std::vector<Prefix> borrowed_;
   PortTable ports_;
   std::set<ipam::AttachmentId> refused_;  // whose ports others hold
   bool writing_ = false;

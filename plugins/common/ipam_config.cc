@@ -253,7 +253,7 @@ CniStatus refuse_excluded(const ipam::AddressChoice& choice, const std::vector<A
 CniStatus read_own(const CniRequest& request, const JsonObject& config, const JsonObject& ipam,
                    const std::optional<JsonObject>& args, IpamConfig& out) {
   TOWPATH_TRY_STATUS(
-      ipam.only({"type", "blocks", "routes", "pools", "pool", "exclude", "reserve", "coolDown"}));
+      ipam.only({"type", "blocks", "routes", "pools", "pool", "exclude", "reserve", "coolDown", "borrow"}));
   ipam::AddressChoice& choice = out.choice;
   TOWPATH_TRY_STATUS(read_prefixes(ipam, "blocks", choice.blocks));
   TOWPATH_TRY_STATUS(ipam.for_each("routes", [&](const Json& element, const std::string& path) -> CniStatus {
@@ -264,6 +264,10 @@ CniStatus read_own(const CniRequest& request, const JsonObject& config, const Js
   TOWPATH_TRY(const auto cool_down, ipam.number("coolDown", 0, kLongestCoolDown));
   choice.cool_down = std::chrono::seconds(cool_down.value_or(0));
 
+  if (const Json* borrow = ipam.find("borrow")) {
+    if (!borrow->is_boolean()) return wrong(ipam.path_of("borrow"), *borrow, "is neither true nor false");
+    choice.borrow = borrow->get<bool>();
+  }
   TOWPATH_TRY(const std::vector<Pool> pools, read_pools(ipam));
   TOWPATH_TRY(std::string pool, ipam.string_or("pool", ""));
   TOWPATH_TRY_STATUS(read_ranges(ipam, "exclude", choice.excluded));

@@ -11,6 +11,11 @@ namespace {
 
 CniExpected<CniResult> add(const CniRequest& request) {
   TOWPATH_TRY(const IpamConfig config, IpamConfig::parse(request));
+  if (config.choice.borrow) {
+    // Packets would come to this host, and whether it leads them to the container is for others to say.
+    return cni_fail(CniCode::kUnsupportedField,
+                    "ipam.borrow: 'true' is not supported here: it needs towpath as the main plugin");
+  }
   TOWPATH_CNI_TRY(auto store, ipam::StateStore::open(config.state_dir, ipam::StateStore::OpenMode::kCreate));
   auto wanted =
       make_reserve_request(request, config, ipam::AllocationState::kLive, std::chrono::system_clock::now());

@@ -14,9 +14,17 @@
 namespace towpath::cni {
 namespace {
 
+// Not the blackhole of an own block that is a single address.
 bool stands_in_the_way(const netlink::Route& route, const IpAddress& address) {
   if (route.key.destination != Prefix::host(address)) return false;
-  return route.type == netlink::RouteType::kLocal || route.key == host_route(address, {}).key;
+  return route.type == netlink::RouteType::kLocal || route.type == netlink::RouteType::kUnicast ||
+         route.key == host_route(address, {}).key;
+}
+
+// By another host, which has a container with this address, or a service.
+bool is_announced(const netlink::Route& route) {
+  if (route.type != netlink::RouteType::kUnicast) return false;
+  return route.nexthop_id != 0 || (!route.next_hops.empty() && route.next_hops.front().via);
 }
 
 std::vector<IpAddress> addresses_of(const ipam::EndpointRecord& record) {
@@ -42,12 +50,11 @@ Result<std::vector<ipam::AddressRange>> routed_addresses(netlink::NetlinkSocket&
 
 }  // namespace
 
-Result<std::vector<IpAddress>> find_clashes(netlink::NetlinkSocket& host,
-                                            const ipam::AttachmentId& attachment,
-                                            const std::vector<IpAddress>& addresses) {
+Result<std::vector<Clash>> find_clashes(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment,
+                                        const std::vector<IpAddress>& addresses) {
   netlink::Batch batch(host);
   for (const IpAddress& address : addresses) batch.get_route(address);
-  std::vector<std::pair<IpAddress, IfIndex>> found;
+  std::vector<std::pair<Clash, IfIndex>> found;
   // A destination that nothing leads to is a failure of its request, and no clash.
   TOWPATH_TRY_STATUS(batch.execute_all([&](const netlink::MessageView& reply) {
     const auto route = netlink::parse_route(reply);
@@ -55,12 +62,13 @@ Result<std::vector<IpAddress>> find_clashes(netlink::NetlinkSocket& host,
     const auto address = std::ranges::find_if(
         addresses, [&](const IpAddress& wanted) { return stands_in_the_way(*route, wanted); });
     if (address == addresses.end()) return;
-    found.emplace_back(*address, route->next_hops.empty() ? IfIndex{} : route->next_hops.front().device);
+    found.emplace_back(Clash{*address, is_announced(*route)},
+                       route->next_hops.empty() ? IfIndex{} : route->next_hops.front().device);
   }));
-  std::vector<IpAddress> clashes;
-  for (const auto& [address, device] : found) {
+  std::vector<Clash> clashes;
+  for (const auto& [clash, device] : found) {
     const auto own = netlink::find_link(host, ipam::host_ifname(attachment));
-    if (!own || own->index != device) clashes.push_back(address);
+    if (!own || own->index != device) clashes.push_back(clash);
   }
   return clashes;
 }
@@ -70,14 +78,16 @@ CniStatus avoid_clashes(netlink::NetlinkSocket& host, ipam::StateStore& store, i
   for (;;) {
     TOWPATH_CNI_TRY(const auto clashes, find_clashes(host, record.attachment, addresses_of(record)));
     if (clashes.empty()) return {};
-    for (const IpAddress& address : clashes) {
+    for (const auto& [address, is_announced] : clashes) {
       const auto asked = std::ranges::find(request.choice.addresses, address);
       if (asked != request.choice.addresses.end()) {
         const auto at = static_cast<std::size_t>(asked - request.choice.addresses.begin());
-        return cni_fail(CniCode::kAddressTaken,
-                        fmt::format("{}: address {} is in use: this host has a route to it that no record "
-                                    "explains; `towpathctl ipam check` says more",
-                                    request.choice.keys.at(at), address.to_string()));
+        return cni_fail(
+            CniCode::kAddressTaken,
+            fmt::format("{}: address {} is in use: {}", request.choice.keys.at(at), address.to_string(),
+                        is_announced ? "another host announces it"
+                                     : "this host has a route to it that no record explains; "
+                                       "`towpathctl ipam check` says more"));
       }
       request.choice.excluded.push_back({address, address});
     }

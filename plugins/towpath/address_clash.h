@@ -1,7 +1,8 @@
 // Addresses that the state store calls free although this host leads them somewhere.
 //
 // The host outlives its store: when an operator removes a damaged one, the containers that are there keep
-// their interfaces, addresses and routes, and nothing is written of them any more.
+// their interfaces, addresses and routes, and nothing is written of them any more. And another host may have
+// borrowed an address of our block; it announces it, so there is a route (docs/decisions/0008).
 #pragma once
 
 #include <vector>
@@ -15,11 +16,15 @@
 
 namespace towpath::cni {
 
-// Those of `addresses` that are the host's own, or for which it has a route where the endpoint's would stand.
+struct Clash {
+  IpAddress address;
+  bool is_announced = false;  // by another host
+};
+
+// Those of `addresses` that are the host's own, or for which alone it has a route.
 // What an ADD of the same attachment left, whose interface bears its name, does not count.
-Result<std::vector<IpAddress>> find_clashes(netlink::NetlinkSocket& host,
-                                            const ipam::AttachmentId& attachment,
-                                            const std::vector<IpAddress>& addresses);
+Result<std::vector<Clash>> find_clashes(netlink::NetlinkSocket& host, const ipam::AttachmentId& attachment,
+                                        const std::vector<IpAddress>& addresses);
 
 // Gives `record`, which `request` has made and which is pending, other addresses in the place of those that
 // clash. On failure `record` is what the store has. kAddressTaken: the runtime asked for one by name.

@@ -70,8 +70,14 @@ CniStatus map_ports(const NetworkConfig& config, const ipam::AttachmentId& attac
   return cni_fail(code, fmt::format("runtimeConfig.portMappings: {}", reply->message));
 }
 
-void unmap_ports(const NetworkConfig& config, const ipam::AttachmentId& attachment) {
+void tell_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment) {
   static_cast<void>(ask_agent(config.control_socket, "endpoint-changed", names(attachment), kDelDeadline));
+}
+
+bool concerns_agent(const ipam::EndpointRecord& record) {
+  // A block of one address may be a borrowed one.
+  const auto is_single = [](const ipam::BlockAddress& address) { return address.block.is_host(); };
+  return !record.ports.empty() || std::ranges::any_of(record.allocated, is_single);
 }
 
 CniStatus check_ports(const ipam::EndpointRecord& record) {

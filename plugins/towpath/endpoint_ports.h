@@ -21,8 +21,11 @@ CniStatus check_port_families(const ipam::EndpointRecord& record);
 // Waits until the kernel has what the committed record says. kTryAgainLater: the agent is away or cannot;
 // kPortTaken: another container holds the port.
 CniStatus map_ports(const NetworkConfig& config, const ipam::AttachmentId& attachment);
-// After the record is gone. An agent that is away removes the mappings when it is back.
-void unmap_ports(const NetworkConfig& config, const ipam::AttachmentId& attachment);
+// The record is gone, or has a borrowed address, which the agent announces. It would see that within a second
+// or two by itself; one that is away does what there is to do when it is back.
+void tell_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment);
+// Whether the agent has to hear that the record is there, or is gone.
+bool concerns_agent(const ipam::EndpointRecord& record);
 
 // kCheckFailed says the first mapping that is not in the kernel, or leads elsewhere.
 CniStatus check_ports(const ipam::EndpointRecord& record);

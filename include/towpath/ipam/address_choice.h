@@ -25,6 +25,9 @@ struct AddressChoice {
   std::vector<IpAddress> addresses{};
   // Where each of these is written, for messages about it: "runtimeConfig.ips[0]". May be empty.
   std::vector<std::string> keys{};
+  // An address by name that is in no block of this host, but inside the agent's pools (and `pool`), is one of
+  // another host's block: give it all the same.
+  bool borrow = false;
   // How long an address that was in use rests before it is chosen again; one asked for by name need not.
   std::chrono::seconds cool_down{0};
 };

@@ -18,10 +18,11 @@ namespace towpath::ipam {
 enum class BlockState : std::uint8_t {
   kOwned,       // the agent says that this host owns it: networks without blocks of their own allocate here
   kConfigured,  // named by a network configuration only: allocated from for the networks that name it
+  kBorrowed,    // one address of another host's block; goes away with its endpoint
   kRetired,     // not allocated from any more; goes away with its last allocation
 };
 
-std::string_view format(BlockState state);  // "owned", "configured", "retired"
+std::string_view format(BlockState state);  // "owned", "configured", "borrowed", "retired"
 
 struct Block {
   Prefix prefix;

@@ -139,9 +139,11 @@ class StateStore {
   // count.
   Status can_allocate(const AddressChoice& choice) const;
 
-  // The agent's list of the blocks that this host owns. Blocks that leave the list are retired, or dropped if
-  // empty. kConflict, and nothing changed, if two overlap, or one overlaps another block that is in use.
-  Status set_owned_blocks(std::span<const Prefix> owned);
+  // The agent's list of the blocks that this host owns, and of the pools in which the blocks of all hosts
+  // lie. Blocks that leave the list are retired, or dropped if empty; a borrowed address that lies in a new
+  // one is an ordinary address of it from now on. kConflict, and nothing changed, if two overlap, or one
+  // overlaps another block that is in use.
+  Status set_owned_blocks(std::span<const Prefix> owned, std::span<const Prefix> pools = {});
   // Makes bitmaps, lists of what rests and numbers anew from the records; the records stay as they are. An
   // address that is marked for nobody rests from now on, unless it is in `in_use`.
   Status rebuild_indexes(const std::set<IpAddress>& in_use);

@@ -1,4 +1,5 @@
 // ADD that fails at each of its steps: the code and the message, and nothing left behind.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -87,6 +88,39 @@ TEST_F(RollbackTest, AddressesThatTheHostLeadsElsewhereAreSkipped) {
   EXPECT_EQ(records().size(), 1U);
   EXPECT_EQ(addresses_in_use(), 2U);
   EXPECT_EQ(host_links().size(), 3U);
+}
+
+// Another host has borrowed them, or serves something there; its route stands where the agent writes those
+// that it learns.
+TEST_F(RollbackTest, AddressesThatAnotherHostAnnouncesAreSkipped) {
+  netlink::Batch batch(*socket_);
+  for (const auto& [destination, gateway] :
+       {std::pair("10.9.0.1/32", "192.0.2.9"), std::pair("fd00:9::1/128", "2001:db8::9")}) {
+    netlink::Route route;
+    route.key.destination = *Prefix::parse(destination);
+    route.key.metric = 32;
+    route.next_hops = {{.via = *IpAddress::parse(gateway), .device = uplink_, .onlink = true}};
+    batch.add_route(route);
+  }
+  // An own block may be a single address: its blackhole is no clash.
+  netlink::Route blackhole;
+  blackhole.key.destination = *Prefix::parse("10.9.0.2/32");
+  blackhole.key.metric = 4096;
+  blackhole.type = netlink::RouteType::kBlackhole;
+  batch.add_route(blackhole);
+  const auto written = batch.execute();
+  ASSERT_TRUE(written) << written.error().message;
+  const NetworkNamespace first, second;
+  const PluginAnswer added = add("a", first);
+  ASSERT_TRUE(added.ok()) << added.text;
+  EXPECT_EQ(address_of(added, 0), "10.9.0.2");
+  EXPECT_EQ(address_of(added, 1), "fd00:9::2");
+  for (const char* address : {"10.9.0.1", "fd00:9::1"}) {
+    expect_refused(
+        add("b", second, fmt::format(R"({{"runtimeConfig":{{"ips":["{}"]}}}})", address)), 103,
+        fmt::format("runtimeConfig.ips[0]: address {} is in use: another host announces it", address));
+  }
+  EXPECT_EQ(addresses_in_use(), 2U);
 }
 
 // The same container again: what its first ADD left is in nobody's way.

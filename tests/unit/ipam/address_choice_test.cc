@@ -230,6 +230,84 @@ TEST_F(AddressChoiceTest, APoolIsThoseBlocksThatLieInsideIt) {
 }
 
 // Every length, both families: each usable address once, and then a clear end.
+TEST_F(AddressChoiceTest, AnAddressOfAnotherHostsBlock) {
+  const auto pools = prefixes({"10.64.0.0/16", "fd00:64::/48"});
+  AddressChoice choice{.addresses = addresses({"10.64.2.9"}), .keys = {"ips[0]"}};
+  own({"10.64.1.0/26", "fd00:64:0:1::/122"});
+  EXPECT_EQ(take("a", choice), Texts{"ips[0]: address 10.64.2.9 lies in none of the blocks 10.64.1.0/26"})
+      << "who does not know the pools cannot say more";
+  ASSERT_TRUE(store_->set_owned_blocks(prefixes({"10.64.1.0/26", "fd00:64:0:1::/122"}), pools));
+  EXPECT_EQ(take("a", choice),
+            Texts{"ips[0]: address 10.64.2.9 lies in none of the blocks 10.64.1.0/26 of this host; with "
+                  "ipam.borrow it can be one of another host's"});
+  choice.borrow = true;
+  EXPECT_EQ(take("a", choice), (Texts{"10.64.2.9", "fd00:64:0:1::1"}));
+  const Block borrowed{*Prefix::parse("10.64.2.9/32"), BlockState::kBorrowed, 1};
+  EXPECT_THAT(*store_->blocks(), testing::Contains(borrowed)) << "counted";
+  EXPECT_EQ(borrowed.free(), 0U);
+  const std::vector<BlockContents> indexes = store_->snapshot()->blocks;
+  ASSERT_TRUE(store_->rebuild_indexes({}));
+  EXPECT_EQ(store_->snapshot()->blocks, indexes) << "sound";
+  EXPECT_EQ(take("b", choice), Texts{"ips[0]: address 10.64.2.9 is in use by a/eth0 of network net"});
+  EXPECT_EQ(reserve("b", choice).error().kind, ErrorKind::kConflict);
+  release("a");
+  EXPECT_EQ(store_->blocks()->size(), 2U) << "nothing of it is left, and it does not rest";
+  EXPECT_EQ(take("b", choice), (Texts{"10.64.2.9", "fd00:64:0:1::2"})) << "at once";
+
+  const auto refused = [&](const char* address, AddressChoice asked = {}) {
+    asked.borrow = true;
+    asked.addresses = addresses({address});
+    return take("x", asked).at(0);
+  };
+  EXPECT_EQ(refused("10.99.0.1"), "address 10.99.0.1 lies in none of the pools 10.64.0.0/16, fd00:64::/48");
+  EXPECT_EQ(refused("10.64.9.9", {.pool = prefixes({"10.64.0.0/20", "10.64.9.128/25"})}), "10.64.9.9");
+  release("x");
+  EXPECT_EQ(refused("10.64.99.9", {.pool = prefixes({"10.64.0.0/20"})}),
+            "address 10.64.99.9 lies outside the pool 10.64.0.0/20");
+  EXPECT_EQ(refused("10.64.1.9", {.blocks = prefixes({"10.64.7.0/26"})}),
+            "address 10.64.1.9 lies in the block 10.64.1.0/26 of this host, which is not for this network");
+  EXPECT_EQ(refused("10.64.1.0"),
+            "address 10.64.1.0 is the first of the block 10.64.1.0/26, which serves no container");
+  EXPECT_EQ(refused("10.64.2.10", {.ranges = ranges({"10.64.2.11-10.64.2.12"})}),
+            "address 10.64.2.10 lies outside the ranges");
+  EXPECT_EQ(store_->blocks()->size(), 3U) << "what is refused leaves nothing";
+}
+
+TEST_F(AddressChoiceTest, BorrowedWithoutABlockOfItsOwn) {
+  AddressChoice choice{.addresses = addresses({"10.64.2.9", "fd00:64:0:2::9"}), .borrow = true};
+  EXPECT_EQ(take("a", choice),
+            Texts{"address 10.64.2.9 cannot be borrowed: towpathd has not said yet which pools there are"});
+  ASSERT_TRUE(store_->set_owned_blocks({}, {}));
+  EXPECT_EQ(take("a", choice), Texts{"address 10.64.2.9 cannot be borrowed: towpathd has no `pools`"});
+  ASSERT_TRUE(store_->set_owned_blocks({}, prefixes({"10.64.0.0/16", "fd00:64::/48"})));
+  EXPECT_EQ(take("a", choice), (Texts{"10.64.2.9", "fd00:64:0:2::9"}));
+  open();
+  EXPECT_EQ(store_->blocks()->size(), 2U);
+  reboot(seconds(5));
+  ASSERT_TRUE(store_->set_owned_blocks({}, prefixes({"10.64.0.0/16", "fd00:64::/48"})));
+  EXPECT_TRUE(store_->blocks()->empty()) << "nobody has them after a boot";
+  EXPECT_EQ(take("b", choice), (Texts{"10.64.2.9", "fd00:64:0:2::9"}));
+}
+
+// The host gets the block from which it has borrowed.
+TEST_F(AddressChoiceTest, ABorrowedAddressComesHome) {
+  const auto pools = prefixes({"10.64.0.0/16"});
+  ASSERT_TRUE(store_->set_owned_blocks({}, pools));
+  const AddressChoice first{.addresses = addresses({"10.64.2.1"}), .borrow = true};
+  const AddressChoice single{.addresses = addresses({"10.64.3.3"}), .borrow = true};
+  ASSERT_EQ(take("a", first), Texts{"10.64.2.1"});
+  ASSERT_EQ(take("b", single), Texts{"10.64.3.3"});
+  ASSERT_TRUE(store_->set_owned_blocks(prefixes({"10.64.2.0/29", "10.64.3.3/32"}), pools));
+  EXPECT_EQ(*store_->blocks(), (std::vector<Block>{{*Prefix::parse("10.64.2.0/29"), BlockState::kOwned, 1},
+                                                   {*Prefix::parse("10.64.3.3/32"), BlockState::kOwned, 1}}));
+  EXPECT_EQ(store_->find({"a", "eth0"})->value().allocated[0].block, *Prefix::parse("10.64.2.0/29"));
+  EXPECT_EQ(take("c"), Texts{"10.64.2.2"}) << "the one that is in use is passed over";
+  release("a");
+  release("b");
+  EXPECT_EQ(store_->blocks()->at(0).used, 1U);
+  EXPECT_EQ(store_->blocks()->at(0).resting, 1U) << "it rests as others do";
+}
+
 TEST_F(AddressChoiceTest, EveryLengthDownToOneAddress) {
   const char* const rows[] = {"10.64.1.0/28", "10.64.2.0/29", "10.64.3.0/30", "10.64.4.0/31", "10.64.5.5/32",
                               "fd00::/124",   "fd00:1::/126", "fd00:2::/127", "fd00:3::7/128"};

@@ -100,6 +100,20 @@ TEST(RecordCodec, RestingKeysAreOrderedByTime) {
   EXPECT_FALSE(decode_chunk_index(block_key(block)));
 }
 
+TEST(RecordCodec, Pools) {
+  for (const auto& pools :
+       {std::vector<Prefix>{}, {*Prefix::parse("10.64.0.0/16"), *Prefix::parse("fd00::/8")}}) {
+    EXPECT_EQ(*decode_pools(encode_pools(pools)), pools);
+  }
+  Bytes value = encode_pools(std::vector{*Prefix::parse("10.64.0.0/16"), *Prefix::parse("fd00:64::/48")});
+  for (std::size_t size = 1; size < value.size(); ++size) {
+    if (size == 6) continue;  // the first one whole
+    EXPECT_FALSE(decode_pools(std::span(value).first(size))) << size;
+  }
+  value[5] = std::byte{8};  // 10.64.0.0/8
+  EXPECT_FALSE(decode_pools(value)) << "bits beyond the length";
+}
+
 TEST(RecordCodec, BlockHead) {
   const BlockHead head{BlockHead::kOwned, 7, 3, 9};
   const Bytes value = encode(head);

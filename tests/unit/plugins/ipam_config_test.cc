@@ -150,7 +150,7 @@ TEST_F(IpamConfigTest, WhatIsWrongIsNamedWithItsValue) {
   const Row rows[] = {
       {R"("frob":1)", "", "",
        "2 ipam.frob: '1': unknown key; known here are type, blocks, routes, pools, pool, exclude, reserve, "
-       "coolDown"},
+       "coolDown, borrow"},
       {R"("pools":{})", "", "", "7 ipam.pools: '{}' is not a list"},
       {R"("pools":[1])", "", "", "7 ipam.pools[0]: '1' is not an object"},
       {R"("pools":[{"prefixes":["10.0.0.0/8"]}])", "", "",
@@ -172,6 +172,7 @@ TEST_F(IpamConfigTest, WhatIsWrongIsNamedWithItsValue) {
       {R"("exclude":["10.0.0.9-10.0.0.1"])", "", "",
        "7 ipam.exclude[0]: '10.0.0.9-10.0.0.1': 10.0.0.1 does not come after 10.0.0.9"},
       {R"("reserve":[7])", "", "", "7 ipam.reserve[0]: '7' is not a string"},
+      {R"("borrow":1)", "", "", "7 ipam.borrow: '1' is neither true nor false"},
       {R"("coolDown":-1)", "", "", "7 ipam.coolDown: '-1' is not a whole number from 0 to 86400"},
       {"", R"("runtimeConfig":{"ips":["10.64.1.9","10.64.1.9/24"]})", "",
        "7 runtimeConfig.ips[1]: '10.64.1.9/24' stands there twice"},

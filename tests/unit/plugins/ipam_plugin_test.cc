@@ -208,6 +208,16 @@ TEST_F(IpamPluginTest, NothingThatIsNotOursIsTold) {
   }
 }
 
+TEST_F(IpamPluginTest, BorrowingIsForTowpathAlone) {
+  const char* keys = R"({"ipam":{"type":"towpath-ipam","blocks":["10.9.0.0/29"],"borrow":true}})";
+  EXPECT_EQ(call("ADD", "a", keys).code(), 2U);
+  EXPECT_EQ(call("ADD", "a", keys).message(),
+            "ipam.borrow: 'true' is not supported here: it needs towpath as the main plugin");
+  EXPECT_TRUE(call("DEL", "a", keys).ok());
+  EXPECT_TRUE(
+      call("ADD", "a", R"({"ipam":{"type":"towpath-ipam","blocks":["10.9.0.0/29"],"borrow":false}})").ok());
+}
+
 TEST_F(IpamPluginTest, PodAndLabelsAreKept) {
   ASSERT_TRUE(call("ADD", "p", R"({"args":{"cni":{"labels":[{"key":"app","value":"web"}]}}})",
                    "IgnoreUnknown=1;K8S_POD_NAME=web-0;K8S_POD_NAMESPACE=shop")

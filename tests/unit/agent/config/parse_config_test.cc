@@ -155,26 +155,29 @@ peers:
   EXPECT_EQ(config.speaker.peers[2].import_policy->rules()[0].name, "pools");
 }
 
-TEST(ParseConfig, NobodyAnnouncesInsideOurBlocksUnlessARuleSaysSo) {
+// A single address of a block may be: another host has borrowed it.
+TEST(ParseConfig, NobodyAnnouncesPartsOfOurBlocksUnlessARuleSaysSo) {
   const AgentConfig config = parsed(minimal(R"(
 pools: [10.0.0.0/8, "fd00::/16"]
-blocks: [10.1.0.0/26, "fd00:1::/122"]
+blocks: [10.1.0.0/26, "fd00:1::/122", 10.1.7.7/32]
 peers:
   - {name: plain, address: 192.0.2.2, as: 1}
-  - {name: ruled, address: 192.0.2.3, as: 1, import: [{prefix: 10.1.0.1/32, action: accept}]}
+  - {name: ruled, address: 192.0.2.3, as: 1, import: [{prefix: 10.1.0.0/27, action: accept}]}
+  - {name: strict, address: 192.0.2.4, as: 1, import: [{prefix: 10.1.0.0/26, max_length: 32, action: reject}]}
 )"));
   const auto verdict = [&](std::size_t peer, const char* text) {
     bgp::PolicyRoute route;
     route.prefix = prefix(text);
     return config.speaker.peers[peer].import_policy->apply(route, config.speaker.as).verdict;
   };
-  for (const char* own : {"10.1.0.0/26", "10.1.0.1/32", "fd00:1::/122", "fd00:1::1/128"}) {
+  for (const char* own : {"10.1.0.0/26", "10.1.0.2/31", "fd00:1::/122", "fd00:1::2/127", "10.1.7.7/32"}) {
     EXPECT_EQ(verdict(0, own), bgp::Verdict::kReject) << own;
   }
-  for (const char* other : {"10.1.0.64/26", "10.1.0.0/24", "fd00:2::/122"}) {
+  for (const char* other : {"10.1.0.64/26", "10.1.0.0/24", "fd00:2::/122", "10.1.0.1/32", "fd00:1::1/128"}) {
     EXPECT_EQ(verdict(0, other), bgp::Verdict::kAccept) << other;
   }
-  EXPECT_EQ(verdict(1, "10.1.0.1/32"), bgp::Verdict::kAccept);
+  EXPECT_EQ(verdict(1, "10.1.0.0/27"), bgp::Verdict::kAccept);
+  EXPECT_EQ(verdict(2, "10.1.0.1/32"), bgp::Verdict::kReject);
 }
 
 TEST(ParseConfig, MultipathForBothFamiliesOrEach) {

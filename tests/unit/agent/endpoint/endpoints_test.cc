@@ -124,6 +124,7 @@ class EndpointsTest : public ::testing::Test, public EndpointObserver {
   void endpoint_released(const ipam::EndpointRecord& record) override {
     released_.push_back(record.attachment.container_id);
   }
+  void borrowed_changed() override { ++borrowed_news_; }
   void endpoint_problem(std::string_view what, std::string_view reason) override {
     problems_.push_back(std::string(what) + ": " + std::string(reason));
   }
@@ -133,6 +134,7 @@ class EndpointsTest : public ::testing::Test, public EndpointObserver {
   std::shared_ptr<FakeState> kernel_ = std::make_shared<FakeState>();
   std::optional<std::uint64_t> inode_ = 0;
   std::vector<std::string> released_, problems_;
+  int borrowed_news_ = 0;
   std::mutex loop_mutex_;
   std::deque<PortWriter::Task> loop_;
   std::unique_ptr<Endpoints> endpoints_;
@@ -278,6 +280,40 @@ TEST_F(EndpointsTest, ADeadEndpointIsReleasedPortsFirst) {
   EXPECT_FALSE(store_.find(make_record(1).attachment)->has_value());
   EXPECT_EQ(endpoints_->counters().released, 1U);
   EXPECT_EQ(endpoints_->counters().endpoints, 0U);
+}
+
+TEST_F(EndpointsTest, BorrowedAddressesAreThoseOfLiveEndpoints) {
+  const std::vector<Prefix> own{*Prefix::parse("10.64.1.0/26"), *Prefix::parse("10.64.7.7/32")};
+  const std::vector<Prefix> pools{*Prefix::parse("10.64.0.0/16"), *Prefix::parse("fd00:64::/48")};
+  ASSERT_TRUE(store_.set_owned_blocks(own, pools));
+  start();
+  ipam::ReserveRequest request;
+  request.attachment = make_record(1).attachment;
+  request.sandbox_inode = 7;
+  request.choice.borrow = true;
+  for (const char* text : {"10.64.2.9", "fd00:64:0:2::9", "10.64.7.7"})
+    request.choice.addresses.push_back(*IpAddress::parse(text));
+  const auto record = store_.reserve(request);
+  ASSERT_TRUE(record) << record.error().message;
+  ASSERT_TRUE(change(1));
+  EXPECT_TRUE(endpoints_->borrowed().empty()) << "its ADD is under way";
+  EXPECT_EQ(borrowed_news_, 0);
+  ASSERT_TRUE(store_.commit(*record));
+  const std::vector<Prefix> borrowed{*Prefix::parse("10.64.2.9/32"), *Prefix::parse("fd00:64:0:2::9/128")};
+  ASSERT_TRUE(change(1));
+  EXPECT_EQ(endpoints_->borrowed(), borrowed) << "an own block may be a single address, too";
+  EXPECT_EQ(endpoints_->counters().borrowed, 2U);
+  EXPECT_EQ(borrowed_news_, 1);
+
+  start();
+  EXPECT_EQ(endpoints_->borrowed(), borrowed) << "a restart finds them in the store";
+  const std::vector<Prefix> more{own[0], own[1], *Prefix::parse("10.64.2.0/26")};
+  ASSERT_TRUE(store_.set_owned_blocks(more, pools));
+  endpoints_->tick(TimePoint());
+  EXPECT_EQ(endpoints_->borrowed(), std::vector<Prefix>{borrowed[1]}) << "the other block is this host's now";
+  detach(1);
+  endpoints_->tick(TimePoint());
+  EXPECT_TRUE(endpoints_->borrowed().empty()) << "without a word of the plugin";
 }
 
 TEST_F(EndpointsTest, AnEndpointThatWasAttachedAnewIsNotReleased) {
