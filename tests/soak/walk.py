@@ -5,7 +5,7 @@ Each step is a CNI call (ADD, DEL, CHECK, GC, STATUS), the end of a sandbox, the
 call of a plugin in four is killed at a random system call. The model knows what must be there, what must not, and what may be
 (after a call that was killed, and after the end of a sandbox, until somebody cleans up). After each round of steps all that an
 attachment has is compared with it: endpoint records, addresses, links, routes, intermediate devices for the bandwidth, and
-(while the agent is there) elements of the nf_tables maps. At the end everything is deleted, and nothing may be left.
+(while the agent is there) elements of the nf_tables maps and what it announces of borrowed addresses. At the end everything is deleted, and nothing may be left.
 
 The steps follow from the seed alone, not from what happened before: the same seed is the same walk. (What the agent does
 meanwhile keeps its own time, so a fault that depends on it may need several runs.)
@@ -43,6 +43,9 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SLOTS = 72             # more than the block has addresses: it is full at times
 CAPACITY = 63          # of 10.64.1.0/26, whose first address serves nobody
 PORTS = range(20000, 20024)
+# Addresses of another host's block that containers ask for, and what the two families of them begin with.
+BORROWED = 12
+ELSEWHERE = (("10.64.200.", "d"), ("fd00:64:0:c8::", "x"))
 # About as many system calls as an ADD makes.
 LAST_SYSTEM_CALL = 260
 ROUND = 25
@@ -86,7 +89,7 @@ def steps(seed):
         what = source.choices(names, weights)[0]
         yield Step(what=what, slot=source.randrange(SLOTS), ifname="eth0" if source.random() < 0.85 else "eth1",
                    kill_at=source.randint(1, LAST_SYSTEM_CALL) if source.random() < 0.25 else 0,
-                   ask=source.choices(("", "address", "port", "bandwidth"), (60, 12, 14, 14))[0],
+                   ask=source.choices(("", "address", "borrow", "port", "bandwidth"), (54, 12, 6, 14, 14))[0],
                    number=source.randrange(1 << 30))
 
 
@@ -158,6 +161,10 @@ class Walk:
         if step.ask == "address":
             wanted = (f"10.64.1.{1 + step.number % CAPACITY}", f"fd00:64:0:1::{1 + step.number % CAPACITY:x}")
             config["runtimeConfig"] = {"ips": list(wanted)}
+        if step.ask == "borrow":
+            wanted = tuple(f"{network}{1 + step.number % BORROWED:{form}}" for network, form in ELSEWHERE)
+            config["runtimeConfig"] = {"ips": list(wanted)}
+            config["ipam"] = {"type": "towpath-ipam", "borrow": True}
         if step.ask == "port":
             ports = (PORTS[step.number % len(PORTS)],)
             config["runtimeConfig"] = {"portMappings": [{"hostPort": ports[0], "containerPort": 80, "protocol": "tcp"}]}
@@ -184,6 +191,7 @@ class Walk:
                 if other != key and attachment.state == LIVE and set(attachment.addresses) & set(addresses):
                     raise Violation(f"ADD of {key} gave {addresses}, which {other} has")
             self.model[key] = Attachment(LIVE, addresses, result, ports, step.ask == "bandwidth")
+            self.counts["ADD of borrowed addresses"] += step.ask == "borrow"
             return
         code, text = self.code(text)
         others = [attachment for other, attachment in self.model.items() if other != key]
@@ -369,6 +377,21 @@ class Walk:
 
         wait_until(right, HEALED_WITHIN, lambda: f"ports {sorted(must)}, perhaps {sorted(may)}, not {sorted(right.found)}")
 
+    def compare_borrowed(self):
+        """What the agent announces beside its blocks."""
+        if self.host.agent is None:
+            return
+        must = {address for attachment in self.model.values() if attachment.state == LIVE for address in attachment.addresses
+                if any(address.startswith(network) for network, _ in ELSEWHERE)}
+        maybe = any(attachment.state == MAYBE for attachment in self.model.values())
+
+        def right():
+            told = [row["prefix"].split("/") for row in self.host.ctl("routes", "loc-rib")]
+            right.found = {address for address, length in told if length == ("128" if ":" in address else "32")}
+            return must <= right.found and (maybe or must == right.found)
+
+        wait_until(right, HEALED_WITHIN, lambda: f"borrowed: {sorted(must)}, not {sorted(right.found)}", interval=0.2)
+
     def numbers(self, value):
         if isinstance(value, int):
             yield value
@@ -397,6 +420,7 @@ class Walk:
                     self.compare()
             if number % (ROUND * 20) == 0:
                 self.compare_ports()
+                self.compare_borrowed()
             if number % STEPS_PER_REPORT == 0:
                 print(f"seed {seed}: {number} steps", flush=True)
         self.finish()
@@ -412,6 +436,7 @@ class Walk:
             raise Violation(f"after all DELs the model has {list(self.model)}")
         self.compare()
         self.compare_ports()
+        self.compare_borrowed()
         left = [row for row in self.local_rows("ipam") if row["used"]]
         if left:
             raise Violation(f"addresses in use: {left}")
