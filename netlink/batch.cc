@@ -5,6 +5,7 @@
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/netconf.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -326,6 +327,23 @@ std::size_t Batch::delete_next_hop(std::uint32_t id) {
   writer.number(NHA_ID, id);
   close_request();
   return index;
+}
+
+std::size_t Batch::get_forwarding(AddressFamily family) {
+  const std::size_t index = open_request(RTM_GETNETCONF, 0);
+  MessageWriter writer(buffer_);
+  writer.fixed(netconfmsg{.ncm_family = static_cast<std::uint8_t>(to_af(family))});
+  writer.number(NETCONFA_IFINDEX, std::int32_t{NETCONFA_IFINDEX_ALL});
+  close_request();
+  return index;
+}
+
+bool Batch::is_forwarding(const MessageView& reply) {
+  bool forwards = false;
+  for_each_attribute(reply.after<netconfmsg>(), [&](const AttributeView& attribute) {
+    if (attribute.type == NETCONFA_FORWARDING) forwards = attribute.number<std::int32_t>() == 1;
+  });
+  return forwards;
 }
 
 std::size_t Batch::get_route(const IpAddress& destination) {

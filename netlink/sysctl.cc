@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
 
 #include "towpath/base/unique_fd.h"
+#include "towpath/netlink/batch.h"
 
 namespace towpath::netlink {
 namespace {
@@ -84,6 +86,23 @@ Result<std::vector<SysctlChange>> enable_forwarding() {
   }
   TOWPATH_TRY_STATUS(ensure(kIpv6, "1", changes));
   return changes;
+}
+
+// Opening a file below /proc/sys/net goes through a list of all network namespaces in which that name was
+// looked up (fs/proc/proc_sysctl.c, proc_sys_compare): with 600 of them the two files took 0.25 ms.
+Status ensure_forwarding(NetlinkSocket& socket) {
+  Batch batch(socket);
+  batch.get_forwarding(AddressFamily::kIpv4);
+  batch.get_forwarding(AddressFamily::kIpv6);
+  bool all = true;
+  TOWPATH_TRY(const auto failures,
+              batch.execute_all([&](const MessageView& reply) { all &= Batch::is_forwarding(reply); }));
+  // A family that the kernel does not have forwards nothing.
+  all &=
+      std::ranges::all_of(failures, [](const Batch::Failure& f) { return f.error.sys_errno == EOPNOTSUPP; });
+  if (all) return {};
+  TOWPATH_TRY_STATUS(enable_forwarding());
+  return {};
 }
 
 }  // namespace towpath::netlink

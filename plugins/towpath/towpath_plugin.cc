@@ -159,7 +159,7 @@ CniExpected<CniResult> add(const CniRequest& request) {
                     .routes = plan_routes(from_ipam.routes, record.addresses),
                     .bandwidth = record.bandwidth,
                     .has_ports = !record.ports.empty()};
-  TOWPATH_CNI_TRY_STATUS(netlink::enable_forwarding());
+  TOWPATH_CNI_TRY_STATUS(netlink::ensure_forwarding(host));
   TOWPATH_TRY_STATUS(make_endpoint({host, sandbox, inside}, plan, rollback));
 
   TOWPATH_CNI_TRY_STATUS(store.commit(record));  // the commit point, unless the agent has a part in it

@@ -70,6 +70,11 @@ class Batch {
   std::size_t set_neighbour(IfIndex device, const IpAddress& address, const MacAddress& mac);
   std::size_t delete_neighbour(IfIndex device, const IpAddress& address);
 
+  // Asks whether this host forwards packets of the family; is_forwarding() reads the answer. kUnsupported:
+  // the kernel does not know the family.
+  std::size_t get_forwarding(AddressFamily family);
+  static bool is_forwarding(const MessageView& reply);
+
   // Asks which entry of its tables the kernel would use for this destination.
   std::size_t get_route(const IpAddress& destination);
   // kExists when table, destination and metric are taken, whoever owns that route.

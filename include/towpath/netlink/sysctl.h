@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "towpath/base/error.h"
+#include "towpath/netlink/netlink_socket.h"
 
 namespace towpath::netlink {
 
@@ -28,5 +29,9 @@ Result<bool> ensure_sysctl(std::string_view key, std::string_view value);
 // IPv6 default route from router advertisements (accept_ra 1) would lose it with forwarding on; it gets
 // accept_ra 2 first, which means: also as a router. A kernel without IPv6 is no error.
 Result<std::vector<SysctlChange>> enable_forwarding();
+
+// The same for who does it all the time: asks the kernel over netlink first, and opens no file where
+// forwarding is on. `socket` is one of the calling thread's namespace.
+Status ensure_forwarding(NetlinkSocket& socket);
 
 }  // namespace towpath::netlink

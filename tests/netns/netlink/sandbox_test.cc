@@ -89,6 +89,18 @@ TEST_F(SandboxTest, EnableForwardingSaysWhatItChangedAndKeepsRouterAdvertisement
   EXPECT_TRUE(enable_forwarding()->empty()) << "a second call has nothing to do";
 }
 
+TEST_F(SandboxTest, EnsureForwardingSwitchesOnWhateverFamilyIsOff) {
+  auto socket = NetlinkSocket::open();
+  ASSERT_TRUE(socket);
+  for (const std::string off : {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"}) {
+    ASSERT_TRUE(enable_forwarding());
+    ASSERT_TRUE(write_sysctl(off, "0"));
+    const auto status = ensure_forwarding(*socket);
+    ASSERT_TRUE(status) << status.error().message;
+    EXPECT_TRUE(enable_forwarding()->empty()) << off;
+  }
+}
+
 TEST_F(SandboxTest, MissingSysctlNamesTheKey) {
   const auto value = read_sysctl("net/ipv4/no_such_key");
   ASSERT_FALSE(value);
