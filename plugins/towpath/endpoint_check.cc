@@ -69,12 +69,12 @@ CniStatus check_neighbours(netlink::NetlinkSocket& socket, const netlink::Link& 
   }
 }
 
-// Is there a route with this destination and table over `device`, by `via` if there is one?
+// Is there a route with this destination and table, or any, over `device`, by `via` if there is one?
 CniStatus check_route(const std::vector<netlink::Route>& routes, const Prefix& destination,
-                      std::uint32_t table, const std::optional<IpAddress>& via, const netlink::Link& link,
-                      std::string_view place) {
+                      std::optional<std::uint32_t> table, const std::optional<IpAddress>& via,
+                      const netlink::Link& link, std::string_view place) {
   const bool found = std::ranges::any_of(routes, [&](const netlink::Route& route) {
-    return route.key.destination == destination && route.key.table == table &&
+    return route.key.destination == destination && (!table || route.key.table == *table) &&
            std::ranges::any_of(route.next_hops, [&](const netlink::NextHop& hop) {
              return hop.device == link.index && hop.via == via;
            });
@@ -123,8 +123,9 @@ CniStatus check_sandbox_side(const EndpointNamespaces& where, const EndpointPlan
   }
   TOWPATH_TRY_STATUS(check_neighbours(where.inside, link, next_hops, kHostMac, kPlace));
   TOWPATH_TRY(const auto routes, routes_over(where.inside, link));
+  // A later plugin may have moved them to a table of its own, without a word of it in the result (sbr).
   for (const CniRoute& route : plan.routes) {
-    TOWPATH_TRY_STATUS(check_route(routes, route.destination, route.table.value_or(netlink::kMainTable),
+    TOWPATH_TRY_STATUS(check_route(routes, route.destination, route.table,
                                    ipam::next_hop_of(route.destination.family()), link, kPlace));
   }
   return {};

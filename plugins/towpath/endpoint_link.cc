@@ -89,10 +89,21 @@ netlink::Route sandbox_route(const CniRoute& wanted, IfIndex device) {
   return route;
 }
 
-// The request of a batch that adds a route of the plan.
+// The IPv4 next hop is on the link. Our own routes say so each for itself; one that a later plugin adds by
+// this next hop (sbr, in a table of its own) is refused unless the kernel finds it.
+netlink::Route next_hop_route(IfIndex device, std::uint32_t metric) {
+  netlink::Route route;
+  route.key.destination = Prefix::host(ipam::next_hop_of(AddressFamily::kIpv4));
+  route.key.metric = metric;
+  route.protocol = kEndpointRouteProtocol;
+  route.next_hops = {{.via = std::nullopt, .device = device}};
+  return route;
+}
+
+// The request of a batch that adds a route.
 struct RouteRequest {
   std::size_t index = 0;
-  CniRoute* route = nullptr;
+  CniRoute* route = nullptr;  // of the plan; null: the one to the next hop
 };
 using RouteRequests = std::vector<RouteRequest>;
 
@@ -104,6 +115,8 @@ RouteRequests add_sandbox_family(netlink::Batch& batch, EndpointPlan& plan, Addr
     if (address.family() == family) batch.add_address(device, InterfaceAddress::host(address));
   }
   batch.set_neighbour(device, ipam::next_hop_of(family), kHostMac);
+  if (family == AddressFamily::kIpv4)
+    requests.push_back({batch.add_route(next_hop_route(device, 0)), nullptr});
   for (CniRoute& route : plan.routes) {
     if (route.destination.family() == family)
       requests.push_back({batch.add_route(sandbox_route(route, device)), &route});
@@ -119,10 +132,15 @@ Status stand_behind(const EndpointNamespaces& where, IfIndex device, const Route
   netlink::Batch again(where.inside);
   for (auto& failure : failures) {
     const auto request = std::ranges::find(requests, failure.index, &RouteRequest::index);
-    const bool may_yield =
-        failure.error.kind == ErrorKind::kExists && request != requests.end() && !request->route->priority;
+    const bool may_yield = failure.error.kind == ErrorKind::kExists && request != requests.end() &&
+                           (request->route == nullptr || !request->route->priority);
     if (!may_yield) return std::unexpected(std::move(failure.error));
-    request->route->priority = kLaterInterface + static_cast<std::uint32_t>(device.value);
+    const std::uint32_t metric = kLaterInterface + static_cast<std::uint32_t>(device.value);
+    if (request->route == nullptr) {
+      again.add_route(next_hop_route(device, metric));
+      continue;
+    }
+    request->route->priority = metric;
     again.add_route(sandbox_route(*request->route, device));
   }
   return again.execute();

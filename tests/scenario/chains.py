@@ -1,0 +1,46 @@
+"""Other plugins of Debian behind ours, where it takes more than one interface or host to see that they do their work."""
+
+import unittest
+
+from lab import Container, Lab, run
+
+VERSION = "1.0.0"  # the newest of Debian's plugins
+
+
+class Chains(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab()
+        cls.addClassCleanup(cls.lab.close)
+        cls.host, cls.outside = cls.lab.add_host("host-a"), cls.lab.add_host("host-b")
+        cls.host.start_agent()
+        for family, block in zip(("-4", "-6"), cls.host.blocks):
+            gateway = cls.host.ipv4 if family == "-4" else cls.host.ipv6
+            run("ip", "-n", cls.outside.netns, family, "route", "add", block, "via", gateway)
+
+    def test_replies_of_a_second_interface_with_sbr(self):
+        """Source addresses are checked: what comes for the second interface is answered over it, or not at all."""
+        network = self.host.network
+        network.version = VERSION
+        container = Container(self.host, "c1")
+        self.host.containers["c1"] = container
+        network.add(container.id, container.path)
+        network.conflist["plugins"].append({"type": "sbr"})
+        result = network.add(container.id, container.path, "eth1")
+        addresses = [entry["address"].split("/")[0] for entry in result["ips"]]
+        for _ in ("right after ADD", "and in the life of it"):
+            for address in addresses:
+                self.outside.run("ping", "-n", "-q", "-c2", "-W2", address)
+            network.check(container.id, container.path, "eth1")
+        network.delete(container.id, container.path, "eth1")
+        network.conflist["plugins"].pop()
+        network.check(container.id, container.path)
+        for family in ("-4", "-6"):
+            rules = container.run("ip", family, "rule")
+            self.assertEqual([address for address in addresses if address in rules], [])
+        network.delete(container.id, container.path)
+        self.assertEqual(self.host.ctl("endpoints"), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
