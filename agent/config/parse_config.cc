@@ -77,6 +77,11 @@ void refuse_blocks_with_hosts(const std::vector<Value>& items, const bgp::Speake
       check(peer.address, "the address of peer " + peer.name);
       if (peer.local_address) check(*peer.local_address, "our own address toward peer " + peer.name);
     }
+    for (const bgp::PeerRange& range : speaker.ranges) {
+      if (!block->overlaps(range.prefix)) continue;
+      item.refuse(
+          fmt::format("overlaps {}, the range of peer {}", range.prefix.to_string(), range.peer.name));
+    }
   }
 }
 
@@ -143,6 +148,7 @@ AgentConfig read_config(const Value& root) {
   rules.read_global_import(section.items("import"));
   Peers read = read_peers(section.items("peers"), config, rules);
   config.speaker.peers = std::move(read.peers);
+  config.speaker.ranges = std::move(read.ranges);
   config.bfd = std::move(read.bfd);
   refuse_blocks_with_hosts(blocks, config.speaker);
   config.advertise = read_advertise(section.items("advertise"), config);

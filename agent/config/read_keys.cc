@@ -45,14 +45,16 @@ Result<std::string> read_key(const std::string& file) {
 }
 
 void read_keys(AgentConfig& config) {
-  for (bgp::PeerConfig& peer : config.speaker.peers) {
-    if (!peer.md5) continue;
+  const auto read = [](bgp::PeerConfig& peer) {
+    if (!peer.md5) return;
     if (auto key = read_key(peer.md5->file)) {
       peer.md5->secret = *std::move(key);
     } else {
       peer.md5->problem = std::move(key).error().message;
     }
-  }
+  };
+  for (bgp::PeerConfig& peer : config.speaker.peers) read(peer);
+  for (bgp::PeerRange& range : config.speaker.ranges) read(range.peer);
 }
 
 }  // namespace towpath::agent

@@ -103,8 +103,10 @@ void read_local_address(const Value& value, PeerConfig& peer) {
   IpAddress address;
   if (!value.read(address, parse_session_address)) return;
   if (address.family() != peer.address.family()) {
-    value.refuse(fmt::format("must be an {} address, as the peer's {}", format(peer.address.family()),
-                             peer.address.to_string()));
+    value.refuse(peer.of_range
+                     ? fmt::format("must be an {} address, as its range", format(peer.address.family()))
+                     : fmt::format("must be an {} address, as the peer's {}", format(peer.address.family()),
+                                   peer.address.to_string()));
   } else if (address == peer.address) {
     value.refuse("is the peer's own address");
   } else {
@@ -217,13 +219,33 @@ void read_send_hold_time(const Value& value, PeerConfig& peer) {
   }
 }
 
+// Who connects out of a range has no address to be told apart by before it does, and nobody can wait for it.
+void read_range(Section& section, PeerConfig& peer, bgp::PeerRange& range) {
+  const auto prefix = section.require("range");
+  if (prefix->read(range.prefix, Prefix::parse) && range.prefix.is_host()) {
+    prefix->refuse("is one address; write address");
+  }
+  if (const auto address = section.get("address")) address->refuse("has no use with range");
+  section.read("limit", range.limit, number_between<std::uint32_t>(1, 65535));
+  for (const char* key : {"port", "connect_retry", "passive", "shutdown", "bfd"}) {
+    if (const auto value = section.get(key)) value->refuse("has no use with range");
+  }
+  peer.of_range = peer.passive = true;
+  peer.address = range.prefix.family() == AddressFamily::kIpv4 ? IpAddress::v4(0) : IpAddress::v6(0, 0);
+}
+
 // Everything about one peer that can be judged without the others.
 PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& rules,
-                     std::vector<bfd::SessionConfig>& bfd) {
+                     std::vector<bfd::SessionConfig>& bfd, bgp::PeerRange& range) {
   Section section(item);
   PeerConfig peer;
   section.read_required("name", peer.name, parse_name);
-  section.read_required("address", peer.address, parse_session_address);
+  if (section.get("range")) {
+    read_range(section, peer, range);
+  } else {
+    section.read_required("address", peer.address, parse_session_address);
+    if (const auto limit = section.get("limit")) limit->refuse("has no use without range");
+  }
   section.read_required("as", peer.as, parse_peer_as);
   if (const auto local = section.get("local_as")) read_local_as(*local, config, peer);
   section.read("port", peer.port, port());
@@ -260,7 +282,7 @@ PeerConfig read_peer(const Value& item, const AgentConfig& config, RuleReader& r
   if (const auto blocks = section.get("blocks")) {
     peer.authorisation = rules.authorisation(read_peer_blocks(*blocks, config.pools));
   }
-  if (const auto path = section.get("bfd")) bfd.push_back(read_bfd(*path, peer));
+  if (const auto path = section.get("bfd"); path && !peer.of_range) bfd.push_back(read_bfd(*path, peer));
   section.finish();
   return peer;
 }
@@ -271,31 +293,47 @@ class PeerRegister {
   explicit PeerRegister(const std::vector<bgp::ListenAddress>& listen) : listen_(listen) {}
 
   void check(const Value& item, const PeerConfig& peer) {
-    const auto complain = [&item](std::string_view key, const std::string& value, std::string_view reason) {
-      const auto node = item.node()[std::string(key)];
-      const int line = (node.IsDefined() ? node : item.node()).Mark().line + 1;
-      item.diagnostics().add(line, fmt::format("{}.{}", item.path(), key), value, reason);
-    };
-    if (peer.name == "local")
-      complain("name", peer.name, "stands for this host in route dumps; choose another");
-    if (const auto [other, is_new] = names_.emplace(peer.name, item.line()); !is_new && !peer.name.empty()) {
-      complain("name", peer.name, fmt::format("is the name of the peer on line {} already", other->second));
-    }
+    check_name(item, peer);
     if (peer.address.is_unspecified()) return;  // did not parse
     const std::string address = peer.address.to_string();
     if (const auto [other, is_new] = addresses_.emplace(peer.address, item.line()); !is_new) {
-      complain("address", address,
+      complain(item, "address", address,
                fmt::format("is the address of the peer on line {} already", other->second));
     }
     if (std::ranges::find(listen_, peer.address, &bgp::ListenAddress::address) != listen_.end()) {
-      complain("address", address, "is our own listen address");
+      complain(item, "address", address, "is our own listen address");
     }
   }
 
+  void check(const Value& item, const bgp::PeerRange& range) {
+    check_name(item, range.peer);
+    const auto [other, is_new] = ranges_.emplace(range.prefix, item.line());
+    if (is_new) return;
+    complain(item, "range", range.prefix.to_string(),
+             fmt::format("is the range of the peer on line {} already", other->second));
+  }
+
  private:
+  void complain(const Value& item, std::string_view key, const std::string& value, std::string_view reason) {
+    const auto node = item.node()[std::string(key)];
+    const int line = (node.IsDefined() ? node : item.node()).Mark().line + 1;
+    item.diagnostics().add(line, fmt::format("{}.{}", item.path(), key), value, reason);
+  }
+
+  void check_name(const Value& item, const PeerConfig& peer) {
+    if (peer.name == "local") {
+      complain(item, "name", peer.name, "stands for this host in route dumps; choose another");
+    }
+    if (const auto [other, is_new] = names_.emplace(peer.name, item.line()); !is_new && !peer.name.empty()) {
+      complain(item, "name", peer.name,
+               fmt::format("is the name of the peer on line {} already", other->second));
+    }
+  }
+
   const std::vector<bgp::ListenAddress>& listen_;
   std::map<std::string, int> names_;
   std::map<IpAddress, int> addresses_;
+  std::map<Prefix, int> ranges_;
 };
 
 }  // namespace
@@ -325,8 +363,15 @@ Peers read_peers(const std::vector<Value>& items, const AgentConfig& config, Rul
   Peers read;
   PeerRegister seen(config.speaker.listen);
   for (const Value& item : items) {
-    read.peers.push_back(read_peer(item, config, rules, read.bfd));
-    if (item.node().IsMap()) seen.check(item, read.peers.back());
+    bgp::PeerRange range;
+    PeerConfig peer = read_peer(item, config, rules, read.bfd, range);
+    if (peer.of_range) {
+      range.peer = std::move(peer);
+      seen.check(item, read.ranges.emplace_back(std::move(range)));
+    } else {
+      read.peers.push_back(std::move(peer));
+      if (item.node().IsMap()) seen.check(item, read.peers.back());
+    }
   }
   return read;
 }

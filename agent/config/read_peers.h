@@ -14,6 +14,7 @@ std::vector<bgp::ListenAddress> read_listen(const std::vector<Value>& items);
 
 struct Peers {
   std::vector<bgp::PeerConfig> peers;
+  std::vector<bgp::PeerRange> ranges;
   std::vector<bfd::SessionConfig> bfd;  // of those that ask for it
 };
 

@@ -147,7 +147,8 @@ void Connection::set_options(const IpAddress& peer, const SegmentOptions& option
   socket_.set_option(tcp::no_delay(true), error);
   set_hop_limits(socket_, peer.is_v6(), options.hops, error);
   if (error || options.md5_secret.empty()) return;
-  if (const auto status = set_md5_key(socket_.native_handle(), peer, options.md5_secret); !status) {
+  if (const auto status = set_md5_key(socket_.native_handle(), Prefix::host(peer), options.md5_secret);
+      !status) {
     error.assign(status.error().sys_errno, boost::system::system_category());
   }
 }
@@ -202,7 +203,8 @@ void Connection::send(std::span<const std::byte> messages) {
 void Connection::change_md5_key(std::string_view secret) {
   // Where it cannot be set the old one stays, and the peer's new one brings nothing through: as if the path
   // were lost.
-  if (const auto peer = remote_address()) (void)set_md5_key(socket_.native_handle(), *peer, secret);
+  if (const auto peer = remote_address())
+    (void)set_md5_key(socket_.native_handle(), Prefix::host(*peer), secret);
 }
 
 void Connection::wake() {

@@ -31,9 +31,9 @@ class Listener : public std::enable_shared_from_this<Listener> {
   void run(OnAccept on_accept);
   // Connections from farther away are not even answered (RFC 5082); see HopLimits.
   void set_hop_limits(HopLimits hops);
-  // RFC 2385: which peers' connections must be signed, and with what. Returns those whose key the kernel did
-  // not take; no connection of theirs comes about.
-  std::map<IpAddress, Error> set_md5_keys(const std::map<IpAddress, std::string>& secrets);
+  // RFC 2385: from where connections must be signed, and with what; the most specific prefix counts. Returns
+  // those whose key the kernel did not take; no connection from there comes about.
+  std::map<Prefix, Error> set_md5_keys(const std::map<Prefix, std::string>& secrets);
   void close();
 
   // As configured.
@@ -49,7 +49,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer pause_;
   OnAccept on_accept_;
-  std::map<IpAddress, std::string> md5_secrets_;  // that the kernel has
+  std::map<Prefix, std::string> md5_secrets_;  // that the kernel has
 };
 
 }  // namespace towpath::bgp

@@ -61,8 +61,8 @@ void Listener::set_hop_limits(HopLimits hops) {
   bgp::set_hop_limits(acceptor_, address_.address.is_v6(), hops, ignored);
 }
 
-std::map<IpAddress, Error> Listener::set_md5_keys(const std::map<IpAddress, std::string>& secrets) {
-  std::map<IpAddress, Error> failed;
+std::map<Prefix, Error> Listener::set_md5_keys(const std::map<Prefix, std::string>& secrets) {
+  std::map<Prefix, Error> failed;
   std::erase_if(md5_secrets_, [&](const auto& old) {
     return !secrets.contains(old.first) && set_md5_key(acceptor_.native_handle(), old.first, {});
   });

@@ -4,13 +4,13 @@
 
 #include <string_view>
 
-#include "towpath/base/address.h"
 #include "towpath/base/error.h"
+#include "towpath/base/prefix.h"
 
 namespace towpath::bgp {
 
-// Of a TCP socket in any state; accepted sockets inherit it. Replaces the peer's earlier key; an empty secret
-// takes it away.
-Status set_md5_key(int socket, const IpAddress& peer, std::string_view secret);
+// Of a TCP socket in any state; accepted sockets inherit it. `from` are the addresses of the peers that it is
+// for. Replaces the earlier key of exactly these; an empty secret takes it away.
+Status set_md5_key(int socket, const Prefix& from, std::string_view secret);
 
 }  // namespace towpath::bgp

@@ -613,6 +613,12 @@ void Peer::report_state() {
   if (active_) context_.observer.peer_state_changed({config_.name, before, state});
 }
 
+std::optional<TimePoint> Peer::idle_since() const {
+  const bool connected = connections_[0] != nullptr || connections_[1] != nullptr;
+  if (connected || std::ranges::any_of(stale_, std::identity{})) return std::nullopt;
+  return since_;
+}
+
 PeerStatus Peer::status() const {
   PeerStatus status;
   status.name = config_.name;

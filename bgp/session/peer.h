@@ -93,6 +93,8 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   PeerId id() const { return id_; }
   // Nothing is to be waited for: it was in sync once, or is not meant to be up.
   bool ever_in_sync() const { return ever_in_sync_ || config_.shutdown || drained(); }
+  // Since when it has had no connection; nothing while it has one, or routes that are kept for it.
+  std::optional<TimePoint> idle_since() const;
   PeerStatus status() const;
   // Speaker::try_import() and try_export().
   ImportTrial try_import(const Prefix& prefix, PathAttributes attributes) const;

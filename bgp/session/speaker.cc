@@ -15,6 +15,7 @@
 #include "bgp/session/interface_address.h"
 #include "bgp/session/listener.h"
 #include "bgp/session/peer.h"
+#include "bgp/session/peer_set.h"
 #include "bgp/wire/encode.h"
 #include "towpath/base/check.h"
 
@@ -30,6 +31,8 @@ constexpr std::chrono::milliseconds kSlice{5};
 // are.
 constexpr std::chrono::milliseconds kShortOutput{1};
 constexpr std::chrono::milliseconds kLongestRest{50};
+// Between two looks for peers of ranges that are gone.
+constexpr std::chrono::seconds kForgetInterval{1};
 // Prefixes looked at between two looks at the clock.
 constexpr std::size_t kStepBudget = 512;
 // Connections of strangers that are being told so. Beyond it they are closed without a word.
@@ -37,27 +40,6 @@ constexpr std::size_t kMaxRefused = 64;
 
 TimePoint steady_now() {
   return std::chrono::steady_clock::now();
-}
-
-// What a peer is told whose session ends because its configuration becomes `next`.
-NotificationMessage farewell(const PeerConfig& next) {
-  if (!next.shutdown) return {kOtherConfigurationChange, {}};
-  return {kAdministrativeShutdown, shutdown_communication(*next.shutdown)};
-}
-
-Status check(const SpeakerConfig& config) {
-  std::set<IpAddress> addresses;
-  std::set<std::string_view> names;
-  for (const PeerConfig& peer : config.peers) {
-    if (!names.insert(peer.name).second) {
-      return fail(ErrorKind::kInvalid, fmt::format("two peers have the name {}", peer.name));
-    }
-    if (!addresses.insert(peer.address).second) {
-      return fail(ErrorKind::kInvalid, fmt::format("peer {}: another peer has the address {}", peer.name,
-                                                   peer.address.to_string()));
-    }
-  }
-  return {};
 }
 
 }  // namespace
@@ -74,6 +56,8 @@ class Speaker::Impl {
                  [this] { schedule(); },
                  {.restarting = options.forwarding_preserved,
                   .forwarding_preserved = options.forwarding_preserved}},
+        peers_(context_, options.forget_after),
+        forget_(executor),
         deferral_(executor),
         output_rest_(executor) {}
   ~Impl() { end({}); }
@@ -85,11 +69,12 @@ class Speaker::Impl {
   void end(const std::optional<NotificationMessage>& notification);
 
   bool in_sync() const { return in_sync_; }
-  const std::vector<std::shared_ptr<Peer>>& peers() const { return peers_; }
+  const std::vector<std::shared_ptr<Peer>>& peers() const { return peers_.all(); }
+  std::shared_ptr<Peer> find(const IpAddress& address) const { return peers_.find(address); }
   // Of find_peer().
   const Peer& peer(PeerId id) const {
-    const auto found = std::ranges::find_if(peers_, [&](const auto& peer) { return peer->id() == id; });
-    TOWPATH_CHECK(found != peers_.end());
+    const auto found = std::ranges::find_if(peers(), [&](const auto& peer) { return peer->id() == id; });
+    TOWPATH_CHECK(found != peers().end());
     return **found;
   }
   const Rib& rib() const { return rib_; }
@@ -102,7 +87,7 @@ class Speaker::Impl {
   void set_peers(const SpeakerConfig& config);
   void set_listening_hops(const LocalSpeaker& local);
   void set_listening_keys();
-  std::shared_ptr<Peer> take_peer(const IpAddress& address);
+  void forget_later();
   void arm_deferral(std::chrono::seconds deferral);
 
   void on_accept(tcp::socket socket);
@@ -128,9 +113,11 @@ class Speaker::Impl {
   bool ended_ = false;
   TimePoint started_{};
   std::vector<std::shared_ptr<Listener>> listeners_;
-  std::vector<std::shared_ptr<Peer>> peers_;  // in the order of the configuration
+  PeerSet peers_;
+  asio::steady_timer forget_;
   std::vector<std::weak_ptr<Connection>> refused_;
   asio::steady_timer deferral_;
+  bool forgets_ = false;  // the timer runs
   bool in_sync_ = false;
   bool scheduled_ = false;
   asio::steady_timer output_rest_;
@@ -144,7 +131,7 @@ class Speaker::Impl {
 // --- configuration
 
 Status Speaker::Impl::configure(const SpeakerConfig& config) {
-  TOWPATH_TRY_STATUS(check(config));
+  TOWPATH_TRY_STATUS(check_peers(config));
   TOWPATH_TRY_STATUS(listen(config.listen));
   const bool first = !std::exchange(configured_, true);
   if (first) started_ = steady_now();
@@ -175,7 +162,7 @@ void Speaker::Impl::set_drain(Drain drain, std::string_view reason) {
   context_.drain_reason = reason;
   const Drain before = std::exchange(context_.drain, drain);
   if (before == drain) return;
-  for (const auto& peer : peers_) peer->drain_changed(before);
+  for (const auto& peer : peers()) peer->drain_changed(before);
   schedule();
 }
 
@@ -218,35 +205,12 @@ void Speaker::Impl::originate(const std::vector<Prefix>& wanted) {
   originated_ = std::move(next);
 }
 
-// Takes the peer with this address out of the list.
-std::shared_ptr<Peer> Speaker::Impl::take_peer(const IpAddress& address) {
-  const auto found =
-      std::ranges::find_if(peers_, [&](const auto& p) { return p && p->config().address == address; });
-  return found == peers_.end() ? nullptr : std::exchange(*found, nullptr);
-}
-
 void Speaker::Impl::set_peers(const SpeakerConfig& config) {
-  const LocalSpeaker local = local_speaker(config);
-  const bool same_speaker = local == local_speaker(config_);
-  std::vector<std::shared_ptr<Peer>> next;
-  std::vector<std::shared_ptr<Peer>> added;
-  for (const PeerConfig& wanted : config.peers) {
-    std::shared_ptr<Peer> peer = take_peer(wanted.address);
-    if (peer != nullptr && same_speaker && !needs_new_session(peer->config(), wanted)) {
-      if (peer->config() != wanted) peer->update(wanted);
-      next.push_back(std::move(peer));
-      continue;
-    }
-    if (peer != nullptr) peer->remove(farewell(wanted));
-    added.push_back(next.emplace_back(std::make_shared<Peer>(context_, local, wanted)));
-  }
-  for (const auto& gone : peers_) {
-    if (gone != nullptr) gone->remove(NotificationMessage{kPeerDeconfigured, {}});
-  }
-  peers_ = std::move(next);
-  set_listening_hops(local);
+  peers_.configure(config);
+  set_listening_hops(local_speaker(config));
   set_listening_keys();
-  for (const auto& peer : added) peer->start();
+  peers_.start_added();
+  forget_later();
 }
 
 // RFC 5082. Our answer to a connection must start with the greatest TTL for any peer that asks for it; but a
@@ -254,12 +218,14 @@ void Speaker::Impl::set_peers(const SpeakerConfig& config) {
 void Speaker::Impl::set_listening_hops(const LocalSpeaker& local) {
   for (const auto& listener : listeners_) {
     HopLimits hops{0, 255};
-    for (const auto& peer : peers_) {
-      if (peer->config().address.family() != listener->address().address.family()) continue;
-      const HopLimits wanted = hop_limits(local, peer->config());
+    const auto meet = [&](const PeerConfig& peer, AddressFamily family) {
+      if (family != listener->address().address.family()) return;
+      const HopLimits wanted = hop_limits(local, peer);
       if (wanted.least != 0) hops.sent = wanted.sent;
       hops.least = std::min(hops.least, wanted.least);
-    }
+    };
+    for (const auto& peer : peers()) meet(peer->config(), peer->config().address.family());
+    for (const PeerRange& range : peers_.ranges()) meet(range.peer, range.prefix.family());
     if (hops.sent == 0) hops.least = 0;
     listener->set_hop_limits(hops);
   }
@@ -267,16 +233,19 @@ void Speaker::Impl::set_listening_hops(const LocalSpeaker& local) {
 
 void Speaker::Impl::set_listening_keys() {
   for (const auto& listener : listeners_) {
-    std::map<IpAddress, std::string> secrets;
-    for (const auto& peer : peers_) {
-      const PeerConfig& config = peer->config();
-      const bool here = config.address.family() == listener->address().address.family();
-      if (here && config.md5 && config.md5->usable()) secrets.emplace(config.address, config.md5->secret);
+    std::map<Prefix, std::string> secrets;
+    std::map<Prefix, std::string> names;
+    const auto sign = [&](const PeerConfig& peer, const Prefix& from) {
+      if (from.family() != listener->address().address.family() || !peer.md5 || !peer.md5->usable()) return;
+      secrets.emplace(from, peer.md5->secret);
+      names.emplace(from, peer.name);
+    };
+    for (const auto& peer : peers()) {
+      if (!peer->config().of_range) sign(peer->config(), Prefix::host(peer->config().address));
     }
-    const auto failed = listener->set_md5_keys(secrets);
-    for (const auto& peer : peers_) {
-      const auto found = failed.find(peer->config().address);
-      if (found != failed.end()) observer_.session_ended(peer->config().name, found->second.message);
+    for (const PeerRange& range : peers_.ranges()) sign(range.peer, range.prefix);
+    for (const auto& [from, error] : listener->set_md5_keys(secrets)) {
+      observer_.session_ended(names[from], error.message);
     }
   }
 }
@@ -292,7 +261,8 @@ void Speaker::Impl::end(const std::optional<NotificationMessage>& notification) 
   if (std::exchange(ended_, true)) return;
   for (const auto& listener : listeners_) listener->close();
   listeners_.clear();
-  for (const auto& peer : peers_) peer->abandon(notification);
+  for (const auto& peer : peers()) peer->abandon(notification);
+  forget_.cancel();
   deferral_.cancel();
   output_rest_.cancel();
 }
@@ -313,20 +283,36 @@ void Speaker::Impl::on_accept(tcp::socket socket) {
   if (error) return;
   const IpAddress from = to_address(remote.address());
   const NotificationMessage rejected{kConnectionRejected, {}};
-  const auto peer = std::ranges::find_if(peers_, [&](const auto& p) { return p->config().address == from; });
-  if (peer == peers_.end()) return refuse(std::move(socket), from, rejected, "no such peer is configured");
-  const auto& expected = (*peer)->config().local_address;
+  std::shared_ptr<Peer> peer = peers_.find(from);
+  if (peer == nullptr) {
+    auto admitted = peers_.admit(from);
+    if (!admitted) return refuse(std::move(socket), from, rejected, admitted.error().message);
+    peer = *std::move(admitted);
+    forget_later();
+  }
+  const auto& expected = peer->config().local_address;
   if (expected && *expected != to_address(local.address())) {
     return refuse(std::move(socket), from, rejected,
-                  fmt::format("peer {} connected to {}, its local_address is {}", (*peer)->config().name,
+                  fmt::format("peer {} connected to {}, its local_address is {}", peer->config().name,
                               to_address(local.address()).to_string(), expected->to_string()));
   }
-  if (const auto refusal = (*peer)->accept(socket)) {
-    const std::string_view why = (*peer)->kept_down()                    ? "it is kept down"
+  if (const auto refusal = peer->accept(socket)) {
+    const std::string_view why = peer->kept_down()                       ? "it is kept down"
                                  : refusal->code == kCollisionResolution ? "its session is up"
                                                                          : "held off after an error";
-    refuse(std::move(socket), from, *refusal, fmt::format("peer {}: {}", (*peer)->config().name, why));
+    refuse(std::move(socket), from, *refusal, fmt::format("peer {}: {}", peer->config().name, why));
   }
+}
+
+// Peers of ranges are looked at now and then, as long as there are some.
+void Speaker::Impl::forget_later() {
+  if (ended_ || std::exchange(forgets_, true)) return;
+  forget_.expires_after(kForgetInterval);
+  forget_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    if (error || alive.expired()) return;
+    forgets_ = false;
+    if (peers_.forget_idle(steady_now())) forget_later();
+  });
 }
 
 void Speaker::Impl::refuse(tcp::socket socket, const IpAddress& from, const NotificationMessage& notification,
@@ -371,7 +357,7 @@ void Speaker::Impl::wake_outputs() {
   }
   outputs_woken_ = true;
   const TimePoint begun = steady_now();
-  for (const auto& peer : peers_) peer->wake_output();
+  for (const auto& peer : peers()) peer->wake_output();
   // The loop runs handlers in the order of their coming: this one behind all that have been woken.
   asio::post(executor_, [this, begun, alive = std::weak_ptr(alive_)] {
     if (!alive.expired()) rest_from_output(steady_now() - begun);
@@ -408,8 +394,9 @@ bool Speaker::Impl::work_until(TimePoint until) {
 
 // All that was received is in the RIB, and the observer has been told all that followed from it.
 void Speaker::Impl::report_in_sync() {
-  for (const auto& peer : peers_) peer->confirm_sync();
-  if (std::ranges::all_of(peers_, [](const auto& peer) { return peer->ever_in_sync(); })) set_in_sync();
+  for (const auto& peer : peers()) peer->confirm_sync();
+  if (context_.restart.restarting && !peers_.ranges().empty()) return;
+  if (std::ranges::all_of(peers(), [](const auto& peer) { return peer->ever_in_sync(); })) set_in_sync();
 }
 
 void Speaker::Impl::set_in_sync() {
@@ -444,9 +431,7 @@ void Speaker::shutdown(std::string_view text) {
   impl_->end(NotificationMessage{kAdministrativeShutdown, shutdown_communication(text)});
 }
 void Speaker::path_lost(const IpAddress& address, bool control_plane_independent) {
-  const auto found = std::ranges::find_if(
-      impl_->peers(), [&](const auto& peer) { return peer->config().address == address; });
-  if (found != impl_->peers().end()) (*found)->path_lost(control_plane_independent);
+  if (const auto peer = impl_->find(address)) peer->path_lost(control_plane_independent);
 }
 std::vector<NextHopRow> Speaker::next_hops() const {
   return impl_->rib().next_hops();

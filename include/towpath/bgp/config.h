@@ -99,9 +99,19 @@ struct PeerConfig {
   PolicyPtr import_policy;
   // Rejects what the peer has no right to originate, whatever the import policy says.
   PolicyPtr authorisation;
+  bool of_range = false;  // of a PeerRange; it exists as long as it has something to say
   friend auto operator<=>(const PeerConfig&, const PeerConfig&) = default;
 
   Family transport_family() const { return unicast(address.family()); }
+};
+
+// Peers whose addresses are not known before they connect: whoever comes from one of these addresses and is
+// no peer by itself becomes one, named "name of the range/address". We never connect.
+struct PeerRange {
+  Prefix prefix;              // unique; of several that fit the most specific one counts
+  std::uint32_t limit = 100;  // of such peers at the same time
+  PeerConfig peer;            // what each of them is, with `of_range`; its name is the range's
+  friend auto operator<=>(const PeerRange&, const PeerRange&) = default;
 };
 
 // How many equally good paths of a prefix the FIB uses at most, for each family; 1: the best alone.
@@ -113,6 +123,7 @@ struct SpeakerConfig {
   std::optional<RouterId> cluster_id;  // RFC 4456; the router id unless given
   std::vector<ListenAddress> listen;
   std::vector<PeerConfig> peers;
+  std::vector<PeerRange> ranges;
   std::vector<Prefix> originate;  // announced as long as they are listed
   MultipathLimits multipath{1, 1};
   // How long a restarted speaker's owner waits for the peers' End-of-RIB before routes may be removed.

@@ -74,7 +74,8 @@ class SpeakerObserver {
   // has gone through routes_changed(). Once for each session.
   virtual void peer_in_sync(std::string_view peer) = 0;
   // Once: every configured peer was in sync at some time, or restart_deferral is over. From now on the
-  // picture is complete: what the kernel has beyond it may go.
+  // picture is complete: what the kernel has beyond it may go. Who is still to come out of a range nobody
+  // knows: after a restart with ranges it is restart_deferral alone.
   virtual void speaker_in_sync() = 0;
 };
 
@@ -82,6 +83,8 @@ struct SpeakerOptions {
   // The kernel still has the routes of our predecessor, so forwarding went on while we were away: announced
   // in the graceful restart capability (R and F bits, RFC 4724 section 3).
   bool forwarding_preserved = false;
+  // How long a peer of a range is remembered that has no connection and no routes.
+  std::chrono::seconds forget_after{60};
 };
 
 // One row of `towpathctl peers`.
@@ -151,7 +154,7 @@ class Speaker {
   // Whether speaker_in_sync() was reported.
   bool in_sync() const;
 
-  // In the order of the configuration.
+  // In the order of the configuration, then those of ranges.
   std::vector<PeerStatus> peers() const;
   // "local" for kLocalPeer; "?" for a peer that is being removed.
   std::string_view peer_name(PeerId peer) const;

@@ -69,6 +69,55 @@ TEST(ReadPeers, AKeyFileIsNamedAndNotRead) {
   EXPECT_EQ(peer("port: 179").md5, std::nullopt);
 }
 
+std::string range_with(const std::string& more) {
+  return "node: a\nrouter_id: 192.0.2.1\nas: 64512\npools: [192.0.2.128/25]\npeers:\n"
+         "- {name: rack, as: internal, " +
+         more + "}\n";
+}
+
+TEST(ReadPeers, ARangeIsAPeerForEachOfItsAddresses) {
+  const auto config =
+      parse_config(range_with("range: 'fd00::/64', limit: 7, hold_time: 30, md5_key_file: /k"), "t.yaml");
+  ASSERT_TRUE(config) << testing::PrintToString(config.error());
+  EXPECT_TRUE(config->speaker.peers.empty());
+  ASSERT_EQ(config->speaker.ranges.size(), 1U);
+  const bgp::PeerRange& range = config->speaker.ranges.front();
+  EXPECT_EQ(range.prefix, *Prefix::parse("fd00::/64"));
+  EXPECT_EQ(range.limit, 7U);
+  EXPECT_TRUE(range.peer.of_range);
+  EXPECT_EQ(range.peer.name, "rack");
+  EXPECT_EQ(range.peer.hold_time.count(), 30);
+  EXPECT_EQ(range.peer.md5->file, "/k");
+  EXPECT_EQ(parse_config(range_with("range: 192.0.2.0/24"), "t.yaml")->speaker.ranges.front().limit, 100U);
+}
+
+TEST(ReadPeers, ARangeIsRefusedWithOneComplaint) {
+  const std::string at = "t.yaml:6: peers[0].";
+  const std::pair<std::string, std::string> rows[] = {
+      {"range: 192.0.2.1/24", at + "range: value '192.0.2.1/24': '192.0.2.1/24' has bits set beyond its "
+                                   "length; the network is 192.0.2.0/24"},
+      {"range: 192.0.2.1/32", at + "range: value '192.0.2.1/32': is one address; write address"},
+      {"range: 192.0.2.0/24, address: 192.0.2.1", at + "address: value '192.0.2.1': has no use with range"},
+      {"range: 192.0.2.0/24, limit: 0", at + "limit: value '0': must be a number from 1 to 65535"},
+      {"range: 192.0.2.0/24, passive: true", at + "passive: value 'true': has no use with range"},
+      {"range: 192.0.2.0/24, bfd: {}", at + "bfd: has no use with range"},
+      {"range: 192.0.2.0/24, local_address: 'fd00::1'",
+       at + "local_address: value 'fd00::1': must be an ipv4 address, as its range"},
+      {"address: 192.0.2.1, limit: 3", at + "limit: value '3': has no use without range"},
+      {"range: 192.0.2.0/24}\n- {name: other, as: external, range: 192.0.2.0/24",
+       "t.yaml:7: peers[1].range: value '192.0.2.0/24': is the range of the peer on line 6 already"},
+      {"range: 192.0.2.0/24}\n- {name: rack, as: external, range: 192.0.3.0/24",
+       "t.yaml:7: peers[1].name: value 'rack': is the name of the peer on line 6 already"},
+      {"range: 192.0.2.0/24}\nblocks: [192.0.2.192/26]\nlog: {",
+       "t.yaml:7: blocks[0]: value '192.0.2.192/26': overlaps 192.0.2.0/24, the range of peer rack"},
+  };
+  for (const auto& [keys, error] : rows) {
+    const auto config = parse_config(range_with(keys), "t.yaml");
+    ASSERT_FALSE(config) << keys;
+    EXPECT_THAT(config.error(), ElementsAre(error)) << keys;
+  }
+}
+
 TEST(ReadPeers, AShutdownMayHaveNoText) {
   EXPECT_EQ(peer("shutdown: ''").shutdown, "");
   EXPECT_EQ(peer("port: 179").shutdown, std::nullopt);

@@ -77,7 +77,8 @@ TEST_F(SignedSession, WhoSignsWithAnotherKeyOrNotAtAllIsNotHeard) {
     caller.socket.open(tcp::v4());
     caller.socket.bind(to_endpoint(address("127.0.1.2"), 0));
     if (*caller.secret != 0) {
-      ASSERT_TRUE(set_md5_key(caller.socket.native_handle(), address("127.0.1.1"), caller.secret));
+      ASSERT_TRUE(
+          set_md5_key(caller.socket.native_handle(), Prefix::host(address("127.0.1.1")), caller.secret));
     }
     caller.socket.async_connect(
         to_endpoint(address("127.0.1.1"), a->port()),
