@@ -232,6 +232,10 @@ std::size_t Batch::delete_neighbour(IfIndex device, const IpAddress& address) {
   return write_neighbour(RTM_DELNEIGH, 0, device, address, nullptr);
 }
 
+std::size_t Batch::get_neighbour(IfIndex device, const IpAddress& address) {
+  return write_neighbour(RTM_GETNEIGH, 0, device, address, nullptr);
+}
+
 std::size_t Batch::write_route(std::uint16_t type, std::uint16_t flags, const Route& route) {
   const std::size_t index = open_request(type, flags);
   MessageWriter writer(buffer_);

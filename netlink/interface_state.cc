@@ -7,6 +7,7 @@
 
 #include "netlink/message_reader.h"
 #include "netlink/message_writer.h"
+#include "towpath/netlink/batch.h"
 
 namespace towpath::netlink {
 
@@ -36,37 +37,28 @@ Result<std::vector<InterfaceAddress>> dump_addresses(NetlinkSocket& socket, IfIn
   return addresses;
 }
 
-Result<std::vector<Neighbour>> dump_neighbours(NetlinkSocket& socket, IfIndex device) {
+Result<std::vector<Neighbour>> find_neighbours(NetlinkSocket& socket, IfIndex device,
+                                               std::span<const IpAddress> addresses) {
   std::vector<Neighbour> neighbours;
-  for (const int family : {AF_INET, AF_INET6}) {
-    const std::size_t before = neighbours.size();
-    std::vector<std::byte> request;
-    MessageWriter writer(request);
-    writer.begin(RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP, 0);
-    ndmsg filter{};
-    filter.ndm_family = static_cast<unsigned char>(family);
-    writer.fixed(filter);
-    writer.number(NDA_IFINDEX, device.value);
-    writer.end();
-    TOWPATH_TRY_STATUS(socket.dump(
-        request, "dump neighbours", [&] { neighbours.resize(before); },
-        [&](const MessageView& message) {
-          const auto header = message.fixed<ndmsg>();
-          if (message.header.nlmsg_type != RTM_NEWNEIGH) return;
-          if (static_cast<std::uint32_t>(header.ndm_ifindex) != device.value) return;
-          std::optional<IpAddress> address;
-          std::optional<MacAddress> mac;
-          for_each_attribute(message.after<ndmsg>(), [&](const AttributeView& attribute) {
-            std::array<std::uint8_t, 6> octets{};
-            if (attribute.type == NDA_DST) {
-              if (auto parsed = IpAddress::from_bytes(attribute.payload)) address = *parsed;
-            } else if (attribute.type == NDA_LLADDR && attribute.payload.size() == octets.size()) {
-              std::memcpy(octets.data(), attribute.payload.data(), octets.size());
-              mac = MacAddress(octets);
-            }
-          });
-          if (address && mac) neighbours.push_back({*address, *mac, (header.ndm_state & NUD_PERMANENT) != 0});
-        }));
+  Batch batch(socket);
+  for (const IpAddress& address : addresses) batch.get_neighbour(device, address);
+  TOWPATH_TRY(auto failures, batch.execute_all([&](const MessageView& message) {
+    const auto header = message.fixed<ndmsg>();
+    std::optional<IpAddress> address;
+    std::optional<MacAddress> mac;
+    for_each_attribute(message.after<ndmsg>(), [&](const AttributeView& attribute) {
+      std::array<std::uint8_t, 6> octets{};
+      if (attribute.type == NDA_DST) {
+        if (auto parsed = IpAddress::from_bytes(attribute.payload)) address = *parsed;
+      } else if (attribute.type == NDA_LLADDR && attribute.payload.size() == octets.size()) {
+        std::memcpy(octets.data(), attribute.payload.data(), octets.size());
+        mac = MacAddress(octets);
+      }
+    });
+    if (address && mac) neighbours.push_back({*address, *mac, (header.ndm_state & NUD_PERMANENT) != 0});
+  }));
+  for (auto& failure : failures) {
+    if (failure.error.kind != ErrorKind::kNotFound) return std::unexpected(std::move(failure.error));
   }
   return neighbours;
 }

@@ -108,6 +108,7 @@ std::string describe_request(const MessageView& request) {
     case RTM_NEWADDR: return describe_address(request, "add");
     case RTM_DELADDR: return describe_address(request, "delete");
     case RTM_NEWNEIGH: return describe_neighbour(request, "set");
+    case RTM_GETNEIGH: return describe_neighbour(request, "find");
     case RTM_DELNEIGH: return describe_neighbour(request, "delete");
     case RTM_NEWROUTE:
       return describe_route(request, request.header.nlmsg_flags & NLM_F_REPLACE ? "replace" : "add");

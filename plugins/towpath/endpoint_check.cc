@@ -8,6 +8,7 @@
 #include "plugins/towpath/endpoint_link.h"
 #include "plugins/towpath/endpoint_shaping.h"
 #include "towpath/ipam/endpoint_names.h"
+#include "towpath/netlink/batch.h"
 #include "towpath/netlink/interface_state.h"
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/route.h"
@@ -44,7 +45,7 @@ CniStatus check_link(const netlink::Link& link, const MacAddress& mac, std::uint
 CniStatus compare_neighbours(netlink::NetlinkSocket& socket, const netlink::Link& link,
                              const std::vector<IpAddress>& addresses, const MacAddress& mac,
                              std::string_view place) {
-  TOWPATH_CNI_TRY(const auto neighbours, netlink::dump_neighbours(socket, link.index));
+  TOWPATH_CNI_TRY(const auto neighbours, netlink::find_neighbours(socket, link.index, addresses));
   for (const IpAddress& address : addresses) {
     const netlink::Neighbour wanted{address, mac, true};
     if (std::ranges::find(neighbours, wanted) == neighbours.end()) {
@@ -95,17 +96,34 @@ CniExpected<std::vector<netlink::Route>> routes_over(netlink::NetlinkSocket& soc
   return routes;
 }
 
+// The kernel's word on what it would use is one lookup. Only where that is another route (a rule may lead
+// elsewhere) the tables are read, which are as long as this host has containers.
+CniStatus check_host_routes(netlink::NetlinkSocket& socket, const netlink::Link& link,
+                            const std::vector<IpAddress>& addresses, std::string_view place) {
+  netlink::Batch batch(socket);
+  for (const IpAddress& address : addresses) batch.get_route(address);
+  std::vector<netlink::Route> routes;
+  TOWPATH_CNI_TRY_STATUS(batch.execute_all([&](const netlink::MessageView& reply) {
+    if (auto route = netlink::parse_route(reply)) routes.push_back(*std::move(route));
+  }));
+  const auto check_all = [&]() -> CniStatus {
+    for (const IpAddress& address : addresses) {
+      TOWPATH_TRY_STATUS(
+          check_route(routes, Prefix::host(address), netlink::kMainTable, std::nullopt, link, place));
+    }
+    return {};
+  };
+  if (check_all()) return {};
+  TOWPATH_TRY(routes, routes_over(socket, link));
+  return check_all();
+}
+
 CniStatus check_host_side(const EndpointNamespaces& where, const EndpointPlan& plan,
                           const netlink::Link& link) {
   constexpr std::string_view kPlace = "on the host";
   TOWPATH_TRY_STATUS(check_link(link, kHostMac, plan.mtu, kPlace));
   TOWPATH_TRY_STATUS(check_neighbours(where.host, link, plan.addresses, plan.mac, kPlace));
-  TOWPATH_TRY(const auto routes, routes_over(where.host, link));
-  for (const IpAddress& address : plan.addresses) {
-    TOWPATH_TRY_STATUS(
-        check_route(routes, Prefix::host(address), netlink::kMainTable, std::nullopt, link, kPlace));
-  }
-  return {};
+  return check_host_routes(where.host, link, plan.addresses, kPlace);
 }
 
 CniStatus check_sandbox_side(const EndpointNamespaces& where, const EndpointPlan& plan,

@@ -69,6 +69,7 @@ class Batch {
   // Permanent: never asked for on the wire, never aged. Replaces what is there.
   std::size_t set_neighbour(IfIndex device, const IpAddress& address, const MacAddress& mac);
   std::size_t delete_neighbour(IfIndex device, const IpAddress& address);
+  std::size_t get_neighbour(IfIndex device, const IpAddress& address);
 
   // Asks whether this host forwards packets of the family; is_forwarding() reads the answer. kUnsupported:
   // the kernel does not know the family.

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "towpath/base/error.h"
@@ -22,7 +23,9 @@ struct Neighbour {
 
 // Both families; IPv6 link-local addresses that the kernel made itself are included.
 Result<std::vector<InterfaceAddress>> dump_addresses(NetlinkSocket& socket, IfIndex device);
-// Both families, entries with a known MAC address only.
-Result<std::vector<Neighbour>> dump_neighbours(NetlinkSocket& socket, IfIndex device);
+// The entries for these addresses that there are, with a known MAC address. One by one by their names: a dump
+// goes through those of all network namespaces of the machine.
+Result<std::vector<Neighbour>> find_neighbours(NetlinkSocket& socket, IfIndex device,
+                                               std::span<const IpAddress> addresses);
 
 }  // namespace towpath::netlink

@@ -67,15 +67,19 @@ class NeighbourKeeperTest : public test::NetlinkTest {
   }
   // Those that lead to this address, and those that lead to the host.
   void expect_neighbours(const MacAddress& mac) {
-    const auto on_host = *netlink::dump_neighbours(*socket_, pair_.host);
+    const auto on_host = *netlink::find_neighbours(*socket_, pair_.host, std::vector{kV4, kV6});
     EXPECT_THAT(on_host, ::testing::UnorderedElementsAre(netlink::Neighbour{kV4, mac, true},
                                                          netlink::Neighbour{kV6, mac, true}));
-    const auto there = *netlink::dump_neighbours(*inside_, pair_.sandbox);
+    const auto there = *netlink::find_neighbours(
+        *inside_, pair_.sandbox,
+        std::vector{ipam::next_hop_of(AddressFamily::kIpv4), ipam::next_hop_of(AddressFamily::kIpv6)});
     for (const AddressFamily family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) {
       EXPECT_THAT(there, ::testing::Contains(netlink::Neighbour{ipam::next_hop_of(family), kHostMac, true}));
     }
   }
-  bool has_neighbours() { return !netlink::dump_neighbours(*socket_, pair_.host)->empty(); }
+  bool has_neighbours() {
+    return !netlink::find_neighbours(*socket_, pair_.host, std::vector{kV4, kV6})->empty();
+  }
 
   const ipam::AttachmentId kEndpoint{"c1", "eth0"};
   const IpAddress kV4 = *IpAddress::parse("10.9.0.1");
