@@ -5,9 +5,12 @@
 //
 // usage: spawn_timer CONCURRENCY < jobs.json > results.json
 //   jobs:    [{"argv": [...], "env": ["NAME=value", ...], "stdin": "..."}]
-//   results: {"wall_ns": N, "jobs": [{"ns": N, "status": N, "stdout": "..."}]}  in the order of the jobs
+//   results: {"wall_ns": N, "jobs": [{"ns": N, "cpu_ns": N, "status": N, "stdout": "..."}]}  in the order of
+//   the jobs
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +44,7 @@ struct Job {
   int stdout_write = -1;
   Clock::time_point began;
   std::chrono::nanoseconds took{};
+  std::chrono::microseconds processor_time{};  // user and system
   int status = -1;
 };
 
@@ -62,6 +66,10 @@ void prepare(Job& job) {
   job.stdin_read = in[0];
   job.stdout_read = out[0];
   job.stdout_write = out[1];
+}
+
+std::chrono::microseconds duration_of(const timeval& time) {
+  return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
 }
 
 pid_t start(Job& job) {
@@ -122,18 +130,23 @@ int main(int argc, char** argv) {
       continue;
     }
     int status = 0;
-    const pid_t pid = wait(&status);
+    rusage usage{};
+    const pid_t pid = wait4(-1, &status, 0, &usage);
     const Clock::time_point now = Clock::now();
     if (pid < 0) fail("wait");
     const std::size_t index = running.at(pid);
     running.erase(pid);
     jobs[index].took = now - jobs[index].began;
+    jobs[index].processor_time = duration_of(usage.ru_utime) + duration_of(usage.ru_stime);
     jobs[index].status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     outputs[index] = finish(jobs[index]);
   }
   const std::chrono::nanoseconds wall = Clock::now() - began;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    results.push_back({{"ns", jobs[i].took.count()}, {"status", jobs[i].status}, {"stdout", outputs[i]}});
+    results.push_back({{"ns", jobs[i].took.count()},
+                       {"cpu_ns", std::chrono::nanoseconds(jobs[i].processor_time).count()},
+                       {"status", jobs[i].status},
+                       {"stdout", outputs[i]}});
   }
   std::cout << nlohmann::json{{"wall_ns", wall.count()}, {"jobs", results}}.dump() << "\n";
   return 0;
