@@ -266,6 +266,7 @@ CniExpected<CniRequest> parse_request(CniCommand command, const Environment& env
   CniRequest request;
   request.command = command;
   request.config_text = std::move(config_text);
+  request.is_ipam_call = environment(kIpamCallVariable).has_value();
   CniStatus environment_is_right = read_environment(environment, request);
   // In any case: the error about a variable carries the version that the configuration asks for.
   CniStatus config_is_right = read_config(request, version_out);

@@ -58,10 +58,16 @@ struct CniRequest {
   std::string config_text;  // stdin as it came, for delegation
   Json config;              // an object
   std::optional<CniResult> prev_result;
+  // By a plugin of ours that delegates (kIpamCallVariable): addresses are asked for, nothing else.
+  bool is_ipam_call = false;
   // GC: what the runtime still knows. Nothing at all is not the same as an empty list: without a list nothing
   // may be removed. JSON null is an empty list (that is how Go writes one).
   std::optional<std::vector<ipam::AttachmentId>> valid_attachments;
 };
+
+// Set for a plugin that one of ours executes for addresses, so that none takes itself for an IPAM plugin and
+// executes itself for ever.
+inline constexpr const char* kIpamCallVariable = "TOWPATH_IPAM_CALL";
 
 // `command` is already known to be none of VERSION. On failure, `version_out` is the version in which to say
 // so.

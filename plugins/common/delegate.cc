@@ -43,7 +43,8 @@ std::vector<std::string> make_environment(const CniRequest& request, CniCommand 
     // CNI_NETNS_OVERRIDE and what else there may be stays; what the request holds is said anew.
     const bool ours = text.starts_with("CNI_COMMAND=") || text.starts_with("CNI_CONTAINERID=") ||
                       text.starts_with("CNI_NETNS=") || text.starts_with("CNI_IFNAME=") ||
-                      text.starts_with("CNI_ARGS=") || text.starts_with("CNI_PATH=");
+                      text.starts_with("CNI_ARGS=") || text.starts_with("CNI_PATH=") ||
+                      text.starts_with(fmt::format("{}=", kIpamCallVariable));
     if (!ours) variables.emplace_back(text);
   }
   const auto say = [&](std::string_view name, std::string_view value) {
@@ -55,6 +56,7 @@ std::vector<std::string> make_environment(const CniRequest& request, CniCommand 
   say("CNI_NETNS", request.netns);
   say("CNI_ARGS", request.args_text);
   say("CNI_PATH", request.path_text);
+  say(kIpamCallVariable, "1");
   return variables;
 }
 

@@ -8,6 +8,10 @@ namespace towpath::cni {
 
 CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
   NetworkConfig out;
+  if (request.is_ipam_call && !only_removes(request.command)) {
+    return cni_fail(CniCode::kInvalidConfig,
+                    "ipam.type: towpath makes interfaces; the plugin for addresses is towpath-ipam");
+  }
   TOWPATH_TRY(out.ipam, IpamConfig::parse(request));
   TOWPATH_TRY(const JsonObject config, JsonObject::make(request.config, ""));
   auto socket = config.string_or("controlSocket", out.ipam.state_dir + "/towpathd.sock");

@@ -186,6 +186,7 @@ CniStatus remove(const NetworkConfig& config, ipam::StateStore& store, NetlinkSo
 }
 
 CniStatus del(const CniRequest& request) {
+  if (request.is_ipam_call) return {};  // ADD refused it
   TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
   TOWPATH_CNI_TRY(NetlinkSocket host, NetlinkSocket::open());
   TOWPATH_TRY(auto store, open_existing(config.ipam.state_dir));
@@ -204,6 +205,7 @@ CniStatus del(const CniRequest& request) {
 }
 
 CniStatus gc(const CniRequest& request) {
+  if (request.is_ipam_call) return {};
   TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
   std::vector<CniError> errors;
   if (!config.ipam.is_own()) {

@@ -2,7 +2,7 @@
 
 import unittest
 
-from lab import Container, Lab, run
+from lab import CniError, Container, Lab, run
 
 VERSION = "1.0.0"  # the newest of Debian's plugins
 
@@ -39,6 +39,22 @@ class Chains(unittest.TestCase):
             rules = container.run("ip", family, "rule")
             self.assertEqual([address for address in addresses if address in rules], [])
         network.delete(container.id, container.path)
+        self.assertEqual(self.host.ctl("endpoints"), [])
+
+    def test_a_main_plugin_where_one_for_addresses_belongs(self):
+        """A slip of the pen that would have the plugin execute itself for ever."""
+        network = self.host.network
+        container = Container(self.host, "c2")
+        right = network.conflist["plugins"][0]["ipam"]
+        network.conflist["plugins"][0]["ipam"] = {"type": "towpath"}
+        try:
+            with self.assertRaises(CniError) as raised:
+                network.add(container.id, container.path)
+            self.assertEqual(raised.exception.code, 7)
+            self.assertIn("the plugin for addresses is towpath-ipam", raised.exception.message)
+            network.delete(container.id, container.path)
+        finally:
+            network.conflist["plugins"][0]["ipam"] = right
         self.assertEqual(self.host.ctl("endpoints"), [])
 
 

@@ -171,7 +171,8 @@ TEST_F(RollbackTest, TheRecordGoesAwayBeforeTheCommit) {
   // An IPAM plugin that removes the attachment while it is made.
   script("saboteur", R"(config=$(cat)
 if [ "$CNI_COMMAND" = ADD ]; then
-  printf '%s' "$config" | sed 's/"saboteur"/"towpath-ipam"/' | CNI_COMMAND=DEL )" TOWPATH_PLUGIN R"(
+  printf '%s' "$config" | sed 's/"saboteur"/"towpath-ipam"/' | env -u TOWPATH_IPAM_CALL CNI_COMMAND=DEL )" TOWPATH_PLUGIN
+                     R"(
   echo '{"cniVersion":"1.0.0","ips":[{"address":"10.9.0.9/24"}]}'
 fi)");
   // DEL asks the IPAM plugin of the record, which is this script again and does nothing then.
