@@ -6,6 +6,7 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include "netlink/kernel_error.h"
+#include "towpath/netlink/conntrack.h"
 
 namespace towpath::netlink {
 namespace {
@@ -138,6 +139,62 @@ void for_each_element(const MessageView& message, const std::function<void(const
   for_each_attribute(message.after<nfgenmsg>(), [&](const AttributeView& attribute) {
     if (attribute.type == NFTA_SET_ELEM_LIST_ELEMENTS) for_each_attribute(attribute.payload, one);
   });
+}
+
+namespace {
+
+// A marker of a transaction: no family, and the subsystem in its resource id, in network order.
+void append_marker(MessageWriter& writer, std::uint16_t type, std::uint32_t sequence) {
+  writer.begin(type, NLM_F_REQUEST, sequence);
+  nfgenmsg family{};
+  family.res_id = htons(NFNL_SUBSYS_NFTABLES);
+  writer.fixed(family);
+  writer.end();
+}
+
+// A transaction of its own, so that the next one is not refused because this one is gone already.
+Status delete_element(NetlinkSocket& socket, const char* set, const SetElement& element) {
+  std::vector<std::byte> request;
+  MessageWriter writer(request);
+  append_marker(writer, NFNL_MSG_BATCH_BEGIN, socket.next_sequence());
+  const std::uint32_t sequence = socket.next_sequence();
+  writer.begin(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELSETELEM, NLM_F_REQUEST | NLM_F_ACK, sequence);
+  nfgenmsg family{};
+  family.nfgen_family = NFPROTO_INET;
+  writer.fixed(family);
+  write_elements(writer, set, std::span(&element, 1));
+  writer.end();
+  append_marker(writer, NFNL_MSG_BATCH_END, socket.next_sequence());
+  TOWPATH_TRY_STATUS(socket.send(request));
+  for (;;) {
+    TOWPATH_TRY(auto datagram, socket.receive_answer());
+    while (const auto message = next_message(datagram)) {
+      if (message->header.nlmsg_seq != sequence || message->header.nlmsg_type != NLMSG_ERROR) continue;
+      const KernelAnswer answer = read_answer(*message);
+      if (answer.sys_errno == 0 || answer.sys_errno == ENOENT) return {};
+      return std::unexpected(make_error(answer, "remove a port mapping"));
+    }
+  }
+}
+
+}  // namespace
+
+Status remove_port(NetlinkSocket& socket, const PortKey& key) {
+  return delete_element(socket, port_map_of(key), {encode(key)});
+}
+
+Status remove_hairpin(NetlinkSocket& socket, const IpAddress& address) {
+  return delete_element(socket, hairpin_set_of(address.family()), {encode_hairpin(address)});
+}
+
+void forget_mapped_flows(NetlinkSocket& socket, const PortKey& key, const PortTarget& target) {
+  const auto flows = dump_flows(socket, key.family, key.protocol, key.port);
+  if (!flows) return;
+  for (const TrackedFlow& flow : *flows) {
+    const bool was_mapped = flow.reply_source == target.address && flow.reply_source_port == target.port &&
+                            flow.destination != target.address;
+    if (was_mapped) static_cast<void>(forget_flow(socket, flow));
+  }
 }
 
 Result<std::optional<PortTarget>> find_port_target(NetlinkSocket& socket, const PortKey& key) {

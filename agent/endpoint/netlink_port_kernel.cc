@@ -26,7 +26,7 @@ Result<std::unique_ptr<NetlinkPortKernel>> NetlinkPortKernel::open() {
 Status NetlinkPortKernel::change(const netlink::PortChange& change) {
   TOWPATH_TRY_STATUS(maps_.change(change));
   for (const auto& [key, target] : change.remove_ports) {
-    if (key.protocol == IPPROTO_UDP) forget_flows_of_removed(key, target);
+    if (key.protocol == IPPROTO_UDP) netlink::forget_mapped_flows(netfilter_, key, target);
   }
   for (const auto& [key, target] : change.add_ports) {
     if (key.protocol == IPPROTO_UDP) forget_flows_elsewhere(key, target);
@@ -42,16 +42,6 @@ Result<std::vector<std::uint32_t>> NetlinkPortKernel::port_ids() const {
   TOWPATH_TRY(const std::uint32_t maps, maps_.port_id());
   TOWPATH_TRY(const std::uint32_t netfilter, netfilter_.port_id());
   return std::vector{maps, netfilter};
-}
-
-void NetlinkPortKernel::forget_flows_of_removed(const PortKey& key, const PortTarget& target) {
-  const auto flows = netlink::dump_flows(netfilter_, key.family, key.protocol, key.port);
-  if (!flows) return;
-  for (const TrackedFlow& flow : *flows) {
-    const bool was_mapped = flow.reply_source == target.address && flow.reply_source_port == target.port &&
-                            flow.destination != target.address;
-    if (was_mapped) static_cast<void>(netlink::forget_flow(netfilter_, flow));
-  }
 }
 
 void NetlinkPortKernel::forget_flows_elsewhere(const PortKey& key, const PortTarget& target) {

@@ -26,7 +26,6 @@ class NetlinkPortKernel final : public PortKernel {
  private:
   NetlinkPortKernel(netlink::PortMaps maps, netlink::NetlinkSocket netfilter, netlink::NetlinkSocket route)
       : maps_(std::move(maps)), netfilter_(std::move(netfilter)), route_(std::move(route)) {}
-  void forget_flows_of_removed(const netlink::PortKey& key, const netlink::PortTarget& target);
   void forget_flows_elsewhere(const netlink::PortKey& key, const netlink::PortTarget& target);
   bool is_of_host(const IpAddress& address);
 

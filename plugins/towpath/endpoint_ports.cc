@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 
@@ -23,9 +24,24 @@ Json names(const ipam::AttachmentId& attachment) {
   return {{"container", attachment.container_id}, {"ifname", attachment.ifname}};
 }
 
+netlink::PortKey key_of(const ipam::PortMapping& port, AddressFamily family) {
+  return {family, port.protocol, port.one_host_ip(), port.host_port};
+}
+
+// Calls visit(mapping, address of the container) for each element that the agent makes of the record.
+template <class F>
+CniStatus for_each_target(const ipam::EndpointRecord& record, F visit) {
+  for (const ipam::PortMapping& port : record.ports) {
+    for (const AddressFamily family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) {
+      const auto target = record.port_target(family);
+      if (target && port.is_for(family)) TOWPATH_TRY_STATUS(visit(port, *target));
+    }
+  }
+  return {};
+}
+
 CniStatus check_port(netlink::NetlinkSocket& socket, const ipam::PortMapping& port, const IpAddress& target) {
-  const netlink::PortKey key{target.family(), port.protocol, port.one_host_ip(), port.host_port};
-  TOWPATH_CNI_TRY(const auto found, netlink::find_port_target(socket, key));
+  TOWPATH_CNI_TRY(const auto found, netlink::find_port_target(socket, key_of(port, target.family())));
   if (found == netlink::PortTarget{target, port.container_port}) return {};
   if (!found) {
     return cni_fail(CniCode::kCheckFailed,
@@ -70,8 +86,24 @@ CniStatus map_ports(const NetworkConfig& config, const ipam::AttachmentId& attac
   return cni_fail(code, fmt::format("runtimeConfig.portMappings: {}", reply->message));
 }
 
-void tell_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment) {
-  static_cast<void>(ask_agent(config.control_socket, "endpoint-changed", names(attachment), kDelDeadline));
+bool tell_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment) {
+  return ask_agent(config.control_socket, "endpoint-changed", names(attachment), kDelDeadline).has_value();
+}
+
+void take_ports_back(const ipam::EndpointRecord& record) {
+  if (record.ports.empty()) return;
+  auto socket = netlink::NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return;
+  for_each_target(record, [&](const ipam::PortMapping& port, const IpAddress& address) -> CniStatus {
+    const netlink::PortKey key = key_of(port, address.family());
+    const netlink::PortTarget target{address, port.container_port};
+    const auto found = netlink::find_port_target(*socket, key);
+    if (!found || *found != target) return {};
+    static_cast<void>(netlink::remove_port(*socket, key));
+    if (key.protocol == IPPROTO_UDP) netlink::forget_mapped_flows(*socket, key, target);
+    static_cast<void>(netlink::remove_hairpin(*socket, address));
+    return {};
+  });
 }
 
 bool concerns_agent(const ipam::EndpointRecord& record) {
@@ -83,13 +115,9 @@ bool concerns_agent(const ipam::EndpointRecord& record) {
 CniStatus check_ports(const ipam::EndpointRecord& record) {
   if (record.ports.empty()) return {};
   TOWPATH_CNI_TRY(auto socket, netlink::NetlinkSocket::open(NETLINK_NETFILTER));
-  for (const ipam::PortMapping& port : record.ports) {
-    for (const AddressFamily family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) {
-      const auto target = record.port_target(family);
-      if (target && port.is_for(family)) TOWPATH_TRY_STATUS(check_port(socket, port, *target));
-    }
-  }
-  return {};
+  return for_each_target(record, [&](const ipam::PortMapping& port, const IpAddress& target) {
+    return check_port(socket, port, target);
+  });
 }
 
 }  // namespace towpath::cni

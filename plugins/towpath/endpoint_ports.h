@@ -22,8 +22,11 @@ CniStatus check_port_families(const ipam::EndpointRecord& record);
 // kPortTaken: another container holds the port.
 CniStatus map_ports(const NetworkConfig& config, const ipam::AttachmentId& attachment);
 // The record is gone, or has a borrowed address, which the agent announces. It would see that within a second
-// or two by itself; one that is away does what there is to do when it is back.
-void tell_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment);
+// or two by itself; one that is away does what there is to do when it is back. False: it did not answer.
+bool tell_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment);
+// In place of an agent that did not answer: the mappings of a record that is gone would lead to whoever gets
+// its address next. What fails is left to the agent.
+void take_ports_back(const ipam::EndpointRecord& record);
 // Whether the agent has to hear that the record is there, or is gone.
 bool concerns_agent(const ipam::EndpointRecord& record);
 

@@ -120,7 +120,7 @@ CniExpected<CniResult> add(const CniRequest& request) {
   Rollback rollback;
   if (!asked.ports.empty()) {
     // The last of all inverses: the agent reads that the record is gone.
-    rollback.push([&config, &request] { tell_agent(config, request.attachment); });
+    rollback.push([&config, &request] { static_cast<void>(tell_agent(config, request.attachment)); });
   }
   // The kernel first, as DEL has it: an earlier ADD that was killed may have left its interface and host
   // routes, and an ifb does not go away with its sandbox.
@@ -166,7 +166,7 @@ CniExpected<CniResult> add(const CniRequest& request) {
   if (!record.ports.empty()) {
     TOWPATH_TRY_STATUS(map_ports(config, record.attachment));
   } else if (concerns_agent(record)) {
-    tell_agent(config, record.attachment);
+    static_cast<void>(tell_agent(config, record.attachment));
   }
   rollback.commit();
   return make_result(request, plan, choose_dns(config, from_ipam, asked));
@@ -181,7 +181,7 @@ CniStatus remove(const NetworkConfig& config, ipam::StateStore& store, NetlinkSo
   const bool shaped = record.state == ipam::AllocationState::kPending || record.bandwidth.egress_rate != 0;
   TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, record.attachment, shaped));
   TOWPATH_CNI_TRY_STATUS(store.release(record.attachment, record.generation));
-  if (concerns_agent(record)) tell_agent(config, record.attachment);
+  if (concerns_agent(record) && !tell_agent(config, record.attachment)) take_ports_back(record);
   return {};
 }
 

@@ -60,7 +60,7 @@ class Capabilities(unittest.TestCase):
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.close)
         cls.host, cls.outside = cls.lab.add_host("host-a"), cls.lab.add_host("host-b")
-        cls.host.network.conflist["plugins"][0]["capabilities"] = {"portMappings": True, "bandwidth": True}
+        cls.host.network.conflist["plugins"][0]["capabilities"] = {"portMappings": True, "bandwidth": True, "ips": True}
         cls.host.start_agent()
         cls.number = 0
 
@@ -257,7 +257,14 @@ class Capabilities(unittest.TestCase):
         self.assertEqual([name for name in self.traces()[0] if name.startswith("tb")], [])
         self.assertEqual(call(self.outside.netns, self.host.ipv4, 8000), self.outside.ipv4, "mappings stay")
         self.host.network.check(served.id, served.path)
+        # Whoever gets its address next must not get its port, too.
+        addresses = (gone.ipv4, gone.ipv6)
         self.host.del_container(gone)
+        self.assertEqual(self.elements(), {"ports_any4": 1, "ports_any6": 1, "hairpin4": 1, "hairpin6": 1})
+        heir = self.add(ips=list(addresses))
+        self.assertEqual((heir.ipv4, heir.ipv6), addresses)
+        for address in (self.host.ipv4, self.host.ipv6):
+            self.assertIsNone(call(self.outside.netns, address, 8001))
         self.host.start_agent()
         self.assertEqual(self.elements(), {"ports_any4": 1, "ports_any6": 1, "hairpin4": 1, "hairpin6": 1})
         self.assertEqual(call(self.outside.netns, self.host.ipv6, 8000), self.outside.ipv6)

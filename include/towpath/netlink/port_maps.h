@@ -90,8 +90,15 @@ class PortMaps {
   bool installed_ = false;
 };
 
-// For CHECK: where the mapping leads, read from the kernel; nothing if there is none. A NETLINK_NETFILTER
-// socket.
+// For the plugin, which has no PortMaps. `socket` is a NETLINK_NETFILTER socket.
+//
+// Where the mapping leads, read from the kernel; nothing if there is none.
 Result<std::optional<PortTarget>> find_port_target(NetlinkSocket& socket, const PortKey& key);
+// One element each; one that is not there is success.
+Status remove_port(NetlinkSocket& socket, const PortKey& key);
+Status remove_hairpin(NetlinkSocket& socket, const IpAddress& address);
+// After the mapping of a UDP port is removed: connection tracking would go on rewriting its flows. Best
+// effort.
+void forget_mapped_flows(NetlinkSocket& socket, const PortKey& key, const PortTarget& target);
 
 }  // namespace towpath::netlink
