@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -160,6 +161,29 @@ Result<std::optional<LmdbTransaction::Entry>> LmdbTransaction::at_or_after(
   if (code == MDB_NOTFOUND) return std::nullopt;
   if (code != 0) return std::unexpected(environment_->error(code, "read"));
   return Entry{to_span(k), to_span(value)};
+}
+
+// LMDB keeps them in a database of its own, number 0, whose values are lists of pages: their count, then
+// they.
+Result<std::uint64_t> LmdbTransaction::reusable_bytes() const {
+  MDB_stat stat{};
+  mdb_env_stat(environment_->get(), &stat);
+  MDB_cursor* raw = nullptr;
+  if (const int code = mdb_cursor_open(txn_, 0, &raw))
+    return std::unexpected(environment_->error(code, "read"));
+  const LmdbCursor cursor(raw);
+  std::uint64_t pages = 0;
+  MDB_val key{};
+  MDB_val value{};
+  for (;;) {
+    const int code = mdb_cursor_get(raw, &key, &value, MDB_NEXT);
+    if (code == MDB_NOTFOUND) return pages * stat.ms_psize;
+    if (code != 0) return std::unexpected(environment_->error(code, "read"));
+    std::size_t count = 0;
+    if (value.mv_size < sizeof count) return std::unexpected(environment_->damaged("its list of free pages"));
+    std::memcpy(&count, value.mv_data, sizeof count);
+    pages += count;
+  }
 }
 
 Status LmdbTransaction::put(std::span<const std::byte> key, std::span<const std::byte> value) {

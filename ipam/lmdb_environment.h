@@ -80,6 +80,9 @@ class LmdbTransaction {
   template <class Visit>
   Status for_each(std::span<const std::byte> prefix, Visit visit) const;
 
+  // Of a read-only transaction: what the file has in pages that nobody uses any more.
+  Result<std::uint64_t> reusable_bytes() const;
+
   Status put(std::span<const std::byte> key, std::span<const std::byte> value);
   // Not being there is fine.
   Status remove(std::span<const std::byte> key);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -83,6 +84,23 @@ Status bring_home(LmdbTransaction& txn, BlockTable& table, std::span<const Block
   return {};
 }
 
+// A commit writes pages that nobody reads before it lets go of others, so a release needs room, too. What an
+// ADD could still take is left to the DELs.
+Status leave_room(const LmdbEnvironment& lmdb) {
+  constexpr std::uint64_t kRoom = 256 * 1024;
+  struct statvfs file_system{};
+  if (::statvfs(lmdb.data_path().c_str(), &file_system) != 0) return fail_errno(errno, "look for room");
+  std::uint64_t available = std::uint64_t{file_system.f_bavail} * file_system.f_frsize;
+  if (available >= kRoom) return {};
+  TOWPATH_TRY(const auto txn, begin_read(lmdb));
+  TOWPATH_TRY(const std::uint64_t reusable, txn.reusable_bytes());
+  available += reusable;
+  if (available >= kRoom) return {};
+  return fail(ErrorKind::kExhausted, fmt::format("{}: only {} KiB are free for it on its file system, and {} "
+                                                 "are kept for containers that go",
+                                                 lmdb.data_path(), available / 1024, kRoom / 1024));
+}
+
 EndpointRecord begin_record(const ReserveRequest& request, std::uint64_t generation) {
   EndpointRecord record;
   record.attachment = request.attachment;
@@ -126,6 +144,7 @@ Result<EndpointRecord> StateStore::reserve(const ReserveRequest& request) {
   const LmdbEnvironment& lmdb = *environment_->lmdb;
   return name_file(
       [&]() -> Result<EndpointRecord> {
+        TOWPATH_TRY_STATUS(leave_room(lmdb));
         TOWPATH_TRY(auto txn, begin_write(lmdb, environment_->boot));
         TOWPATH_TRY(const auto existing, load_record(txn, request.attachment));
         if (existing) {
@@ -277,6 +296,7 @@ Status StateStore::can_allocate(const AddressChoice& choice) const {
   const LmdbEnvironment& lmdb = *environment_->lmdb;
   return name_file(
       [&]() -> Status {
+        TOWPATH_TRY_STATUS(leave_room(lmdb));
         TOWPATH_TRY(auto txn, begin_read(lmdb));
         const BlockTable table(txn, environment_->boot.uptime());
         TOWPATH_TRY(auto blocks, table.eligible(choice));
