@@ -18,6 +18,10 @@ std::string_view format(AllocationState state) {
   return state == AllocationState::kLive ? "live" : "pending";
 }
 
+IpAddress gateway_of(const Prefix& block) {
+  return block.address().plus(first_usable_offset(block));
+}
+
 std::uint64_t first_usable_offset(const Prefix& block) {
   return block.size() > 2 ? 1 : 0;
 }

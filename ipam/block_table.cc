@@ -73,6 +73,13 @@ std::string in_seconds(std::uint64_t nanoseconds) {
   return fmt::format("{} s", (nanoseconds + 999'999'999) / 1'000'000'000);
 }
 
+std::vector<OffsetSpan> allowed(const Prefix& block, const AddressChoice& choice) {
+  if (!choice.gateway) return allowed_offsets(block, choice.ranges, choice.excluded);
+  std::vector<AddressRange> excluded = choice.excluded;
+  excluded.push_back({gateway_of(block), gateway_of(block)});
+  return allowed_offsets(block, choice.ranges, excluded);
+}
+
 }  // namespace
 
 Block StoredBlock::view() const {
@@ -186,7 +193,7 @@ Result<BlockTable::Candidate> BlockTable::choose(AddressFamily family, std::span
   std::vector<std::pair<StoredBlock*, std::vector<OffsetSpan>>> places;
   for (StoredBlock& block : blocks) {
     if (!of_family(block, family)) continue;
-    places.emplace_back(&block, allowed_offsets(block.prefix, choice.ranges, choice.excluded));
+    places.emplace_back(&block, allowed(block.prefix, choice));
     TOWPATH_TRY(const auto offset, find_unused(block, places.back().second));
     if (offset) return Candidate{&block, *offset, std::nullopt};
   }
@@ -237,6 +244,8 @@ Result<BlockTable::Candidate> BlockTable::find_asked(const IpAddress& address, s
     return refuse(
         fmt::format("is the first of the block {}, which serves no container", block->prefix.to_string()));
   }
+  if (choice.gateway && address == gateway_of(block->prefix))
+    return refuse(fmt::format("is the gateway of the block {}", block->prefix.to_string()));
   TOWPATH_TRY(const BitmapChunk chunk, load_chunk(block->prefix, offset / kChunkBits));
   if (!chunk.test(offset % kChunkBits)) return Candidate{&*block, offset, std::nullopt};
   std::optional<Resting> resting;

@@ -252,8 +252,8 @@ CniStatus refuse_excluded(const ipam::AddressChoice& choice, const std::vector<A
 
 CniStatus read_own(const CniRequest& request, const JsonObject& config, const JsonObject& ipam,
                    const std::optional<JsonObject>& args, IpamConfig& out) {
-  TOWPATH_TRY_STATUS(
-      ipam.only({"type", "blocks", "routes", "pools", "pool", "exclude", "reserve", "coolDown", "borrow"}));
+  TOWPATH_TRY_STATUS(ipam.only(
+      {"type", "blocks", "routes", "pools", "pool", "exclude", "reserve", "coolDown", "borrow", "gateway"}));
   ipam::AddressChoice& choice = out.choice;
   TOWPATH_TRY_STATUS(read_prefixes(ipam, "blocks", choice.blocks));
   TOWPATH_TRY_STATUS(ipam.for_each("routes", [&](const Json& element, const std::string& path) -> CniStatus {
@@ -264,10 +264,15 @@ CniStatus read_own(const CniRequest& request, const JsonObject& config, const Js
   TOWPATH_TRY(const auto cool_down, ipam.number("coolDown", 0, kLongestCoolDown));
   choice.cool_down = std::chrono::seconds(cool_down.value_or(0));
 
-  if (const Json* borrow = ipam.find("borrow")) {
-    if (!borrow->is_boolean()) return wrong(ipam.path_of("borrow"), *borrow, "is neither true nor false");
-    choice.borrow = borrow->get<bool>();
-  }
+  const auto read_switch = [&ipam](const char* key, bool& target) -> CniStatus {
+    const Json* value = ipam.find(key);
+    if (value == nullptr) return {};
+    if (!value->is_boolean()) return wrong(ipam.path_of(key), *value, "is neither true nor false");
+    target = value->get<bool>();
+    return {};
+  };
+  TOWPATH_TRY_STATUS(read_switch("borrow", choice.borrow));
+  TOWPATH_TRY_STATUS(read_switch("gateway", choice.gateway));
   TOWPATH_TRY(const std::vector<Pool> pools, read_pools(ipam));
   TOWPATH_TRY(std::string pool, ipam.string_or("pool", ""));
   TOWPATH_TRY_STATUS(read_ranges(ipam, "exclude", choice.excluded));

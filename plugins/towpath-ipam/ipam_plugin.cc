@@ -25,7 +25,12 @@ CniExpected<CniResult> add(const CniRequest& request) {
               }));
   CniResult result;
   for (const ipam::BlockAddress& allocated : record.allocated) {
-    result.ips.push_back({InterfaceAddress::host(allocated.address), std::nullopt, std::nullopt});
+    if (config.choice.gateway) {
+      result.ips.push_back({InterfaceAddress{allocated.address, allocated.block.length()},
+                            ipam::gateway_of(allocated.block), std::nullopt});
+    } else {
+      result.ips.push_back({InterfaceAddress::host(allocated.address), std::nullopt, std::nullopt});
+    }
   }
   result.routes = config.routes;
   return result;

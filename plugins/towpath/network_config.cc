@@ -19,6 +19,12 @@ CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
     out.control_socket = socket.value_or("");  // an agent that is not told finds out by itself
     return out;
   }
+  if (out.ipam.choice.gateway) {
+    return cni_fail(
+        CniCode::kUnsupportedField,
+        "ipam.gateway: 'true' is not supported by this plugin: its containers have a link each, and "
+        "a gateway that needs no address");
+  }
   for (std::size_t i = 0; i < out.ipam.routes.size(); ++i) {
     const CniRoute& route = out.ipam.routes[i];
     if (route.advmss || route.scope) {

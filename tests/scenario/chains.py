@@ -2,7 +2,7 @@
 
 import unittest
 
-from lab import CniError, Container, Lab, run
+from lab import CniError, Container, Lab, run, wait_until
 
 VERSION = "1.0.0"  # the newest of Debian's plugins
 
@@ -40,6 +40,33 @@ class Chains(unittest.TestCase):
             self.assertEqual([address for address in addresses if address in rules], [])
         network.delete(container.id, container.path)
         self.assertEqual(self.host.ctl("endpoints"), [])
+
+    def test_addresses_for_other_main_plugins(self):
+        """With `gateway` a block is the subnet of a link that the other plugin makes."""
+        network = self.host.network
+        ours, version = network.conflist["plugins"], network.version
+        gateways = ["10.64.1.1", "fd00:64:0:1::1"]
+        network.version = VERSION
+        self.addCleanup(setattr, network, "version", version)
+        self.addCleanup(network.conflist.__setitem__, "plugins", ours)
+        common = {"stateDir": str(self.host.state), "ipam": {"type": "towpath-ipam", "gateway": True,
+                                                               "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}}
+        for plugin in ({"type": "ptp"}, {"type": "bridge", "bridge": "br-tp", "isGateway": True}):
+            network.conflist["plugins"] = [plugin | common]
+            first, second = [Container(self.host, f"{plugin['type']}{number}") for number in (1, 2)]
+            for container in (first, second):
+                container.result = network.add(container.id, container.path)
+                container.read_addresses()
+                self.assertEqual([entry["gateway"] for entry in container.result["ips"]], gateways)
+                self.assertEqual([entry["address"].split("/")[1] for entry in container.result["ips"]], ["26", "122"])
+                self.assertNotIn(container.ipv4, gateways)
+                self.assertNotIn(container.ipv6, gateways)
+                network.check(container.id, container.path)
+            for address in (second.ipv4, second.ipv6, self.host.ipv4, self.outside.ipv4, self.outside.ipv6):
+                wait_until(lambda address=address: first.pings(address), 10, f"{plugin['type']}: {address} answers")
+            for container in (first, second):
+                network.delete(container.id, container.path)
+            self.assertEqual([row["used"] for row in self.host.ctl("ipam")], [0, 0])
 
     def test_a_main_plugin_where_one_for_addresses_belongs(self):
         """A slip of the pen that would have the plugin execute itself for ever."""

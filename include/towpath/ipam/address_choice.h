@@ -28,6 +28,9 @@ struct AddressChoice {
   // An address by name that is in no block of this host, but inside the agent's pools (and `pool`), is one of
   // another host's block: give it all the same.
   bool borrow = false;
+  // The first address that a container could get is the gateway of its block's link (gateway_of()): nobody
+  // gets it.
+  bool gateway = false;
   // How long an address that was in use rests before it is chosen again; one asked for by name need not.
   std::chrono::seconds cool_down{0};
 };

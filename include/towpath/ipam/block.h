@@ -40,5 +40,7 @@ struct Block {
 
 // The offset from the first address at which the usable ones begin: 0 or 1.
 std::uint64_t first_usable_offset(const Prefix& block);
+// Where all of a block lies on one link, which another main plugin makes: the address of the host on it.
+IpAddress gateway_of(const Prefix& block);
 
 }  // namespace towpath::ipam

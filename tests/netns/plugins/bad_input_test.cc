@@ -30,7 +30,7 @@ class BadInputTest : public PluginTest {
                     "ips":[{"address":"127.0.0.1/8","gateway":"127.0.0.1","interface":0}],
                     "routes":[{"dst":"127.0.0.0/8","gw":"127.0.0.1","mtu":9,"priority":1,"table":9}],
                     "dns":{"domain":"y.test","nameservers":["192.0.2.55"],"search":["y.test"],"options":["b"]}},
-      "ipam":{"type":"towpath-ipam","blocks":["10.9.0.0/24","fd00:9::/120"],"coolDown":1,"borrow":true,"pool":"p",
+      "ipam":{"type":"towpath-ipam","blocks":["10.9.0.0/24","fd00:9::/120"],"coolDown":1,"borrow":true,"gateway":false,"pool":"p",
               "pools":[{"name":"p","prefixes":["10.9.0.0/16","fd00:9::/64"],"namespaces":["n"]}],
               "exclude":["10.9.0.3"],"reserve":["10.9.0.4"],
               "routes":[{"dst":"0.0.0.0/0","mtu":1300,"priority":7,"table":254}]},

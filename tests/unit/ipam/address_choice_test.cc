@@ -173,6 +173,17 @@ TEST_F(AddressChoiceTest, AskedByName) {
       << "by name it need not rest";
 }
 
+TEST_F(AddressChoiceTest, NobodyGetsTheGatewayOfALink) {
+  own({"10.64.1.0/30", "fd00::/126"});
+  EXPECT_EQ(take("a", {.gateway = true}), (Texts{"10.64.1.2", "fd00::2"}));
+  EXPECT_EQ(take("b", {.gateway = true}), (Texts{"10.64.1.3", "fd00::3"}));
+  EXPECT_EQ(take("c", {.gateway = true}), (Texts{"no free ipv4 address in 10.64.1.0/30"}));
+  EXPECT_FALSE(store_->can_allocate({.gateway = true}));
+  EXPECT_EQ(take("c", {.addresses = addresses({"10.64.1.1"}), .gateway = true}),
+            (Texts{"address 10.64.1.1 is the gateway of the block 10.64.1.0/30"}));
+  EXPECT_EQ(gateway_of(*Prefix::parse("fd00::/126")), *IpAddress::parse("fd00::1"));
+}
+
 TEST_F(AddressChoiceTest, TwoAskForTheSame) {
   own({"10.64.1.0/26", "fd00::/122"});
   ASSERT_TRUE(reserve("a", {.addresses = addresses({"fd00::9"})}));

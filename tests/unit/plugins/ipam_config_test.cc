@@ -150,7 +150,7 @@ TEST_F(IpamConfigTest, WhatIsWrongIsNamedWithItsValue) {
   const Row rows[] = {
       {R"("frob":1)", "", "",
        "2 ipam.frob: '1': unknown key; known here are type, blocks, routes, pools, pool, exclude, reserve, "
-       "coolDown, borrow"},
+       "coolDown, borrow, gateway"},
       {R"("pools":{})", "", "", "7 ipam.pools: '{}' is not a list"},
       {R"("pools":[1])", "", "", "7 ipam.pools[0]: '1' is not an object"},
       {R"("pools":[{"prefixes":["10.0.0.0/8"]}])", "", "",

@@ -65,7 +65,7 @@ TEST(NetworkConfig, WhatIsWrongIsNamedWithItsValue) {
       {R"("ipam":{"type":1})", 7, "ipam.type: '1' is not a string"},
       {R"("ipam":{"type":"towpath-ipam","ranges":[]})", 2,
        "ipam.ranges: '[]': unknown key; known here are type, blocks, routes, pools, pool, exclude, reserve, "
-       "coolDown, borrow"},
+       "coolDown, borrow, gateway"},
       {R"("ipam":{"blocks":"10.0.0.0/26"})", 7, "ipam.blocks: '10.0.0.0/26' is not a list"},
       {R"("ipam":{"blocks":[1]})", 7, "ipam.blocks[0]: '1' is not a string"},
       {R"("ipam":{"blocks":["10.0.0.1/26"]})", 7,
