@@ -135,15 +135,7 @@ Status forget_flow(NetlinkSocket& socket, const TrackedFlow& flow) {
   writer.number(CTA_ID, flow.id);  // not one that has taken its place since
   writer.end();
   TOWPATH_TRY_STATUS(socket.send(request));
-  for (;;) {
-    TOWPATH_TRY(auto datagram, socket.receive_answer());
-    while (const auto message = next_message(datagram)) {
-      if (message->header.nlmsg_seq != sequence || message->header.nlmsg_type != NLMSG_ERROR) continue;
-      const KernelAnswer answer = read_answer(*message);
-      if (answer.sys_errno == 0 || answer.sys_errno == ENOENT) return {};
-      return std::unexpected(make_error(answer, "remove a tracked flow"));
-    }
-  }
+  return receive_removal(socket, sequence, "remove a tracked flow");
 }
 
 }  // namespace towpath::netlink

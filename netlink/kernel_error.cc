@@ -99,6 +99,18 @@ Error make_error(const KernelAnswer& answer, std::string_view operation) {
   return Error::from_errno(answer.sys_errno, fmt::format("{}: {}", operation, answer.text));
 }
 
+Status receive_removal(NetlinkSocket& socket, std::uint32_t sequence, std::string_view operation) {
+  for (;;) {
+    TOWPATH_TRY(auto datagram, socket.receive_answer());
+    while (const auto message = next_message(datagram)) {
+      if (message->header.nlmsg_seq != sequence || message->header.nlmsg_type != NLMSG_ERROR) continue;
+      const KernelAnswer answer = read_answer(*message);
+      if (answer.sys_errno == 0 || answer.sys_errno == ENOENT) return {};
+      return std::unexpected(make_error(answer, operation));
+    }
+  }
+}
+
 std::string describe_request(const MessageView& request) {
   const bool create = request.header.nlmsg_flags & NLM_F_CREATE;
   switch (request.header.nlmsg_type) {

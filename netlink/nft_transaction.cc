@@ -19,6 +19,7 @@
 
 #include "netlink/kernel_error.h"
 #include "netlink/message_reader.h"
+#include "netlink/port_elements.h"
 
 namespace towpath::netlink {
 namespace {
@@ -41,22 +42,11 @@ NftTransaction::NftTransaction(NetlinkSocket& socket) : socket_(socket) {
   append_marker(NFNL_MSG_BATCH_BEGIN);
 }
 
-// A marker carries the subsystem in its resource id, in network order, and no family.
 void NftTransaction::append_marker(std::uint16_t type) {
   const std::uint32_t sequence = socket_.next_sequence();
   if (descriptions_.empty()) first_sequence_ = sequence;
   descriptions_.emplace_back("commit the nf_tables transaction");
-  const std::size_t start = buffer_.size();
-  buffer_.resize(start + NLMSG_HDRLEN + sizeof(nfgenmsg));
-  nlmsghdr header{};
-  header.nlmsg_len = NLMSG_HDRLEN + sizeof(nfgenmsg);
-  header.nlmsg_type = type;
-  header.nlmsg_flags = NLM_F_REQUEST;
-  header.nlmsg_seq = sequence;
-  nfgenmsg family{};
-  family.res_id = htons(NFNL_SUBSYS_NFTABLES);
-  std::memcpy(buffer_.data() + start, &header, sizeof header);
-  std::memcpy(buffer_.data() + start + NLMSG_HDRLEN, &family, sizeof family);
+  append_nft_marker(buffer_, type, sequence);
 }
 
 template <class Build>

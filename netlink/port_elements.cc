@@ -141,10 +141,8 @@ void for_each_element(const MessageView& message, const std::function<void(const
   });
 }
 
-namespace {
-
-// A marker of a transaction: no family, and the subsystem in its resource id, in network order.
-void append_marker(MessageWriter& writer, std::uint16_t type, std::uint32_t sequence) {
+void append_nft_marker(std::vector<std::byte>& out, std::uint16_t type, std::uint32_t sequence) {
+  MessageWriter writer(out);
   writer.begin(type, NLM_F_REQUEST, sequence);
   nfgenmsg family{};
   family.res_id = htons(NFNL_SUBSYS_NFTABLES);
@@ -152,11 +150,13 @@ void append_marker(MessageWriter& writer, std::uint16_t type, std::uint32_t sequ
   writer.end();
 }
 
+namespace {
+
 // A transaction of its own, so that the next one is not refused because this one is gone already.
 Status delete_element(NetlinkSocket& socket, const char* set, const SetElement& element) {
   std::vector<std::byte> request;
   MessageWriter writer(request);
-  append_marker(writer, NFNL_MSG_BATCH_BEGIN, socket.next_sequence());
+  append_nft_marker(request, NFNL_MSG_BATCH_BEGIN, socket.next_sequence());
   const std::uint32_t sequence = socket.next_sequence();
   writer.begin(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELSETELEM, NLM_F_REQUEST | NLM_F_ACK, sequence);
   nfgenmsg family{};
@@ -164,17 +164,9 @@ Status delete_element(NetlinkSocket& socket, const char* set, const SetElement& 
   writer.fixed(family);
   write_elements(writer, set, std::span(&element, 1));
   writer.end();
-  append_marker(writer, NFNL_MSG_BATCH_END, socket.next_sequence());
+  append_nft_marker(request, NFNL_MSG_BATCH_END, socket.next_sequence());
   TOWPATH_TRY_STATUS(socket.send(request));
-  for (;;) {
-    TOWPATH_TRY(auto datagram, socket.receive_answer());
-    while (const auto message = next_message(datagram)) {
-      if (message->header.nlmsg_seq != sequence || message->header.nlmsg_type != NLMSG_ERROR) continue;
-      const KernelAnswer answer = read_answer(*message);
-      if (answer.sys_errno == 0 || answer.sys_errno == ENOENT) return {};
-      return std::unexpected(make_error(answer, "remove a port mapping"));
-    }
-  }
+  return receive_removal(socket, sequence, "remove a port mapping");
 }
 
 }  // namespace

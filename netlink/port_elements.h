@@ -34,6 +34,10 @@ std::optional<PortKey> decode_port_key(AddressFamily family, bool on_address,
 std::optional<PortTarget> decode_port_target(AddressFamily family, std::span<const std::byte> bytes);
 std::optional<IpAddress> decode_hairpin(AddressFamily family, std::span<const std::byte> bytes);
 
+// Where a transaction begins and ends (NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END): a message of no family,
+// with the subsystem in its resource id, in network order.
+void append_nft_marker(std::vector<std::byte>& out, std::uint16_t type, std::uint32_t sequence);
+
 struct SetElement {
   std::vector<std::byte> key;
   std::vector<std::byte> data{};  // empty: of a set, or not told

@@ -231,7 +231,7 @@ void read_range(Section& section, PeerConfig& peer, bgp::PeerRange& range) {
     if (const auto value = section.get(key)) value->refuse("has no use with range");
   }
   peer.of_range = peer.passive = true;
-  peer.address = range.prefix.family() == AddressFamily::kIpv4 ? IpAddress::v4(0) : IpAddress::v6(0, 0);
+  peer.address = IpAddress::any(range.prefix.family());
 }
 
 // Everything about one peer that can be judged without the others.

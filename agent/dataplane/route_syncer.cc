@@ -77,7 +77,7 @@ void RouteSyncer::forget_failure(const Key& key, Entry& entry) {
 }
 
 void RouteSyncer::allow_replacements() {
-  if (std::exchange(replacements_allowed_, true)) return;
+  if (std::exchange(replacements_allowed_, true) || counters_.adopted == 0) return;
   for (const RouteRole role : {RouteRole::kLearned, RouteRole::kOwnBlock}) {
     entries_[index(role)].walk([&](const Prefix& prefix, Entry& entry) {
       if (std::exchange(entry.held, false) && is_pending(entry)) settle(role, prefix, entry);
