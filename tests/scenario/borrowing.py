@@ -166,7 +166,7 @@ class Borrowing(unittest.TestCase):
         del self.b.containers[again.name]
         self.lab._del_netns(again.netns)
         self.b.network.gc([])
-        self.wait_told(set(), deadline=3)
+        self.wait_told(set(), deadline=30)
 
     def test_what_is_refused(self):
         plugin = self.b.network.conflist["plugins"][0]
