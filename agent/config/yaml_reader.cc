@@ -41,6 +41,7 @@ void Diagnostics::add(int line, std::string_view key, std::optional<std::string_
                       std::string_view reason) {
   std::string text = file_;
   if (line > 0) text += fmt::format(":{}", line);
+  if (!object_.empty()) text += fmt::format(": {}", object_);
   if (!key.empty()) text += fmt::format(": {}", key);
   if (value) text += fmt::format(": value '{}'", *value);
   text += fmt::format(": {}", reason);

@@ -27,14 +27,18 @@ class Diagnostics {
  public:
   explicit Diagnostics(std::string file) : file_(std::move(file)) {}
 
+  // The object that complaints are about from now on, where a file holds several: "NetworkPolicy shop/db".
+  void set_object(std::string object) { object_ = std::move(object); }
+
   // `line` counts from 1; 0 where the complaint is about the whole file.
   void add(int line, std::string_view key, std::optional<std::string_view> value, std::string_view reason);
   bool empty() const { return entries_.empty(); }
-  // "file:line: key: value 'x': reason", in the order of the file.
+  // "file:line: object: key: value 'x': reason", in the order of the file.
   std::vector<std::string> lines() const;
 
  private:
   std::string file_;
+  std::string object_;
   std::multimap<int, std::string> entries_;  // by line; those of one line in the order of their coming
 };
 
