@@ -68,12 +68,14 @@ Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentC
   TOWPATH_TRY_STATUS(agent->own_blocks(config));
   agent->prepare_host();
   TOWPATH_TRY_STATUS(agent->open_endpoints());
-  agent->open_neighbours();
+  agent->open_keeper();
   agent->set_own_blocks({}, config.blocks);
   agent->dataplane_->apply();
   agent->watch_kernel();
   agent->watch_rules();
+  agent->watch_host_sides();
   agent->watch_sandboxes();
+  agent->look_at_endpoints();
   agent->schedule_tick();
   return agent;
 }
@@ -87,6 +89,7 @@ Agent::Agent(asio::io_context& loop, const AgentConfig& config, Log& log, Notifi
       store_(std::move(store)),
       monitor_readable_(loop),
       rules_readable_(loop),
+      host_sides_readable_(loop),
       sandboxes_readable_(loop),
       tick_(loop) {}
 
@@ -163,8 +166,9 @@ Status Agent::open_dataplane() {
   TOWPATH_TRY(auto kernel,
               NetlinkRouteKernel::open({.table = config_.kernel.table, .protocol = config_.kernel.protocol}));
   // Before the first dump, so that no change falls between the two.
+  route_port_ = kernel->port_id();
   TOWPATH_TRY(monitor_,
-              netlink::KernelMonitor::open(config_.kernel.table, config_.kernel.protocol, kernel->port_id()));
+              netlink::KernelMonitor::open(config_.kernel.table, config_.kernel.protocol, route_port_));
   const RouteSyncer::Metrics metrics{.learned = config_.kernel.metric,
                                      .own_block = config_.kernel.blackhole_metric};
   const auto post = [&loop = loop_](KernelWriter::Task task) { asio::post(loop, std::move(task)); };
@@ -245,7 +249,10 @@ void Agent::watch_kernel() {
           for (const auto& event : *events) {
             dataplane_->on_kernel_event(event);
             endpoints_->on_kernel_event(event);
+            const auto* link = std::get_if<netlink::LinkEvent>(&event);
+            if (keeper_ && link != nullptr && !link->removed) keeper_->on_link(link->link);
           }
+          look_at_endpoints();
         } else {
           log_.warning("cannot read kernel events", {{"reason", events.error().message}});
           dataplane_->resync();
@@ -276,16 +283,34 @@ void Agent::watch_rules() {
   });
 }
 
-// Without it only containers are worse off whose MAC address another plugin changes.
-void Agent::open_neighbours() {
-  auto keeper = NeighbourKeeper::open(store_);
-  if (keeper) {
-    neighbours_ = *std::move(keeper);
-    if (const auto adopted = adopt(sandboxes_readable_, neighbours_->fd()); !adopted)
-      report_neighbours(adopted);
-  } else {
-    report_neighbours(std::unexpected(keeper.error()));
+// Without it containers run as long as nobody touches what they stand on.
+void Agent::open_keeper() {
+  auto keeper = EndpointKeeper::open(store_, route_port_, [this](const EndpointKeeper::Repair& repair) {
+    if (!problem_limiter_.allow(std::chrono::steady_clock::now())) return;
+    log_.warning(
+        "somebody spoiled the network of a container; it is put back",
+        {{"endpoint", repair.endpoint.to_string()}, {"what", repair.what}, {"netlink_port", repair.culprit}});
+  });
+  if (!keeper) {
+    report_keeper(std::unexpected(keeper.error()));
+    return;
   }
+  keeper_.emplace(*std::move(keeper));
+  for (const auto& [descriptor, fd] : {std::pair{&host_sides_readable_, keeper_->host_fd()},
+                                       std::pair{&sandboxes_readable_, keeper_->sandboxes_fd()}}) {
+    if (const auto adopted = adopt(*descriptor, fd); !adopted) report_keeper(adopted);
+  }
+}
+
+void Agent::watch_host_sides() {
+  if (!host_sides_readable_.is_open()) return;
+  host_sides_readable_.async_wait(asio::posix::stream_descriptor::wait_read,
+                                  [this](boost::system::error_code ec) {
+                                    if (ec) return;  // stop()
+                                    report_keeper(keeper_->read_host());
+                                    look_at_endpoints();
+                                    watch_host_sides();
+                                  });
 }
 
 void Agent::watch_sandboxes() {
@@ -293,14 +318,26 @@ void Agent::watch_sandboxes() {
   sandboxes_readable_.async_wait(asio::posix::stream_descriptor::wait_read,
                                  [this](boost::system::error_code ec) {
                                    if (ec) return;  // stop()
-                                   report_neighbours(neighbours_->on_readable());
+                                   report_keeper(keeper_->read_sandboxes());
+                                   look_at_endpoints();
                                    watch_sandboxes();
                                  });
 }
 
-void Agent::report_neighbours(const Status& status) {
+// Some of them in this turn of the loop, the rest in later ones.
+void Agent::look_at_endpoints() {
+  if (!keeper_ || stopped_) return;
+  report_keeper(keeper_->look());
+  if (!keeper_->has_more() || std::exchange(looks_scheduled_, true)) return;
+  asio::post(loop_, [this] {
+    looks_scheduled_ = false;
+    look_at_endpoints();
+  });
+}
+
+void Agent::report_keeper(const Status& status) {
   if (status || !problem_limiter_.allow(std::chrono::steady_clock::now())) return;
-  endpoint_problem("keep the neighbours of containers", status.error().message);
+  endpoint_problem("keep the network of a container", status.error().message);
 }
 
 void Agent::schedule_tick() {
@@ -322,7 +359,8 @@ void Agent::on_tick() {
   if (++ticks_ == kTicksBeforeReplacements) dataplane_->routes().allow_replacements();
   dataplane_->tick();
   endpoints_->tick(std::chrono::steady_clock::now());
-  if (neighbours_) report_neighbours(neighbours_->tick());
+  if (keeper_) report_keeper(keeper_->tick());
+  look_at_endpoints();
   for (EventLimiter* limiter : {&problem_limiter_, &refusal_limiter_}) {
     if (const auto count = limiter->take_suppressed(); count > 0) {
       log_.warning("more of the same was not logged", {{"events", count}});
@@ -381,6 +419,7 @@ void Agent::stop() {
   boost::system::error_code ignored;  // closing is best effort
   monitor_readable_.close(ignored);
   rules_readable_.close(ignored);
+  host_sides_readable_.close(ignored);
   sandboxes_readable_.close(ignored);
 }
 
@@ -433,6 +472,8 @@ bool Agent::in_sync() const {
 
 AgentStatus Agent::status() const {
   const auto now = std::chrono::steady_clock::now();
+  EndpointCounters endpoints = endpoints_->counters();
+  if (keeper_) endpoints.repaired = keeper_->repaired();
   const auto seconds_since = [now](TimePoint then) {
     return std::chrono::duration_cast<std::chrono::seconds>(now - then);
   };
@@ -447,7 +488,7 @@ AgentStatus Agent::status() const {
           .reloads_refused = reloads_refused_,
           .anti_spoofing = anti_spoofing_,
           .next_hops = dataplane_->next_hops(),
-          .endpoints = endpoints_->counters()};
+          .endpoints = endpoints};
 }
 
 // What the endpoints report.

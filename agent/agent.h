@@ -33,8 +33,8 @@
 #include "agent/control/control_server.h"
 #include "agent/dataplane/dataplane.h"
 #include "agent/dataplane/next_hop_tracker.h"
+#include "agent/endpoint/endpoint_keeper.h"
 #include "agent/endpoint/endpoints.h"
-#include "agent/endpoint/neighbour_keeper.h"
 #include "agent/log/event_limiter.h"
 #include "agent/log/log.h"
 #include "agent/service/notifier.h"
@@ -86,9 +86,11 @@ class Agent final : private bgp::SpeakerObserver,
   Status open_speaker();
   void watch_kernel();
   void watch_rules();
-  void open_neighbours();
+  void open_keeper();
+  void watch_host_sides();
   void watch_sandboxes();
-  void report_neighbours(const Status& status);
+  void look_at_endpoints();
+  void report_keeper(const Status& status);
   void schedule_tick();
   void on_tick();
   void log_refused_routes();
@@ -135,13 +137,15 @@ class Agent final : private bgp::SpeakerObserver,
   Notifier& notifier_;
   AgentConfig config_;
   ipam::StateStore store_;
+  std::uint32_t route_port_ = 0;  // port id of the socket that writes routes
   std::optional<netlink::KernelMonitor> monitor_;
   boost::asio::posix::stream_descriptor monitor_readable_;
   std::optional<netlink::RuleMonitor> rules_;
   boost::asio::posix::stream_descriptor rules_readable_;
   std::unique_ptr<Dataplane> dataplane_;
   std::unique_ptr<Endpoints> endpoints_;
-  std::optional<NeighbourKeeper> neighbours_;
+  std::optional<EndpointKeeper> keeper_;
+  boost::asio::posix::stream_descriptor host_sides_readable_;
   boost::asio::posix::stream_descriptor sandboxes_readable_;
   std::unique_ptr<bgp::Speaker> speaker_;
   std::unique_ptr<NextHopTracker> tracker_;  // only where routes are installed
@@ -153,6 +157,7 @@ class Agent final : private bgp::SpeakerObserver,
   boost::asio::steady_timer tick_;
 
   bool apply_scheduled_ = false;
+  bool looks_scheduled_ = false;
   bool stopped_ = false;
   bool anti_spoofing_ = false;
   std::string forwarding_problem_;  // the last one that was logged

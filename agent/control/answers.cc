@@ -109,7 +109,8 @@ void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speake
       .field("borrowed_addresses", status.endpoints.borrowed)
       .field("port_mappings", status.endpoints.ports)
       .field("port_mappings_refused", status.endpoints.ports_refused)
-      .field("rules_repaired", status.endpoints.rules_repaired);
+      .field("rules_repaired", status.endpoints.rules_repaired)
+      .field("endpoints_repaired", status.endpoints.repaired);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ struct EndpointCounters {
   std::size_t ports_refused = 0;     // endpoints whose mappings another one holds
   std::uint64_t released = 0;        // by the agent, because their sandbox was gone
   std::uint64_t rules_repaired = 0;  // times that somebody had changed the rules
+  std::uint64_t repaired = 0;        // endpoints put right, each time (EndpointKeeper)
 };
 
 }  // namespace towpath::agent

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <linux/ip.h>
-#include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,8 +16,6 @@
 
 namespace towpath::cni {
 namespace {
-
-static_assert(kEndpointRouteProtocol == RTPROT_STATIC);
 
 bool is_of_attachment(const netlink::Link& link, const ipam::AttachmentId& attachment) {
   // An ADD that was killed between making the interface and naming it left no alias.
@@ -232,17 +229,6 @@ void settle_ipv6_addresses(netlink::NetlinkSocket& inside, const EndpointPlan& p
 }
 
 }  // namespace
-
-netlink::Route host_route(const IpAddress& address, IfIndex device) {
-  netlink::Route route;
-  route.key.destination = Prefix::host(address);
-  // Better than any route to the same address that the agent learns, whose metric is 32: IPv4 without a
-  // metric has 0, IPv6 would have 1024.
-  if (address.is_v6()) route.key.metric = 1;
-  route.protocol = kEndpointRouteProtocol;
-  route.next_hops = {{.via = std::nullopt, .device = device}};
-  return route;
-}
 
 CniStatus make_endpoint(const EndpointNamespaces& where, EndpointPlan& plan, Rollback& rollback) {
   TOWPATH_TRY(const netlink::VethPair pair, make_pair_of_links(where, plan));

@@ -24,21 +24,16 @@
 #include "towpath/base/rollback.h"
 #include "towpath/ipam/attachment_id.h"
 #include "towpath/ipam/endpoint_record.h"
+#include "towpath/netlink/host_side.h"
 #include "towpath/netlink/netlink_socket.h"
 #include "towpath/netlink/route.h"
 #include "towpath/netlink/sandbox.h"
 
 namespace towpath::cni {
 
-// Of every host end; the containers' neighbour entries hold it.
-inline constexpr MacAddress kHostMac({0x02, 0x74, 0x70, 0x00, 0x00, 0x01});
-
-// Not the agent's number: these routes are the plugin's. The kernel calls it "installed by the
-// administrator", which is what routing daemons leave alone.
-inline constexpr std::uint8_t kEndpointRouteProtocol = 4;
-
-// By which the host reaches an address of the endpoint whose host end `device` is.
-netlink::Route host_route(const IpAddress& address, IfIndex device);
+using netlink::host_route;
+using netlink::kEndpointRouteProtocol;
+using netlink::kHostMac;
 
 struct EndpointPlan {
   ipam::AttachmentId attachment;

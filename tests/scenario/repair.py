@@ -1,4 +1,4 @@
-"""Another process spoils our routes, next-hop objects and rules a thousand times: all is put right, and nothing of others is touched.
+"""Another process spoils our routes, next-hop objects, rules and containers' interfaces a thousand times: all is put right, and nothing of others is touched.
 How long it takes is printed, and no reason to fail: that depends on the machine.
 """
 
@@ -41,6 +41,9 @@ class Repair(unittest.TestCase):
         cls.a.network.conflist["plugins"][0]["capabilities"] = {"portMappings": True}
         mapping = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
         cls.a.add_container("one", capabilities={"portMappings": [mapping]})
+        for name in ("two", "three", "four"):
+            cls.a.add_container(name)
+        cls.b.add_container("other")
         wait_until(cls.settled, 30, lambda: f"host-a: {cls.a.ctl('routes', 'diff')}\n{cls.a.log_tail()}")
 
     @classmethod
@@ -64,13 +67,40 @@ class Repair(unittest.TestCase):
               f"max {max(everything):.1f} ms; seed {SEED}", flush=True)
         self.assertEqual(found["not_repaired"], [], self.a.log_tail())
         self.assertEqual(len(everything), COUNT)
-        self.assertGreaterEqual(len(times), 14, "each kind of disturbance came up")
+        self.assertGreaterEqual(len(times), 21, "each kind of disturbance came up")
+        self.assertEqual((found["host_ends"], found["routes_to_containers"]), (4, 8))
         self.assertIn("8080", " ".join(found["rules"]))
         self.assertEqual(found["routes"], 2 * (13 + 13 + 12 + 1))
         self.assertGreater(found["foreign_routes"], 70)
         self.assertTrue(found["foreign_same"])
         self.assertEqual(found["foreign_notifications"], 0)
         wait_until(self.settled, 10, lambda: f"host-a: {self.a.ctl('routes', 'diff')}\n{self.a.log_tail()}")
+        of_containers = sum(len(values) for name, values in times.items() if name.startswith("container_"))
+        self.assertGreaterEqual(self.a.ctl("status")[0]["endpoints_repaired"], of_containers)
+        self.assertIn("somebody spoiled the network of a container", self.a.log_path.read_text())
+        other = self.b.containers["other"]
+        for container in self.a.containers.values():
+            self.a.network.check(container.id, container.path)
+            self.assertTrue(other.pings(container.ipv4) and other.pings(container.ipv6), container.name)
+
+    def test_b_what_del_removes_does_not_come_back(self):
+        """Containers come and go while somebody spoils all of them: no route is left behind."""
+        a = self.a
+        for at in range(20):
+            container = a.add_container(f"brief{at}")
+            a.run("ip", "route", "del", container.ipv4)
+            a.run("ip", "-6", "route", "del", container.ipv6)
+            a.del_container(container)
+            gone = {f"{container.ipv4}/32", f"{container.ipv6}/128"}
+            self.assertFalse(gone & set(a.routes(4)), f"after DEL of {container.name}")
+        wait_until(lambda: a.ctl("status")[0]["endpoints"] == 4, 10, "the records are gone")
+        self.assertEqual(len(a.routes(4)), 8)
+        container = a.add_container("last")
+        before = a.ctl("status")[0]["endpoints_repaired"]
+        a.run("ip", "link", "set", container.result["interfaces"][0]["name"], "down")
+        wait_until(lambda: a.ctl("status")[0]["endpoints_repaired"] > before, 10, "repaired")
+        self.assertTrue(self.b.containers["other"].pings(container.ipv4))
+        a.del_container(container)
 
 
 if __name__ == "__main__":

@@ -16,18 +16,23 @@ import subprocess
 import sys
 import time
 
-OURS, THEIRS = 84, 99  # protocol numbers
+OURS, PLUGINS, THEIRS = 84, 4, 99  # protocol numbers
 OUR_NEXT_HOPS = range(0x54000001, 0x55000000)
 REQUEST, ACK, REPLACE, EXCL, CREATE, DUMP = 1, 4, 0x100, 0x200, 0x400, 0x300
+NEWLINK, GETLINK, NEWNEIGH, DELNEIGH, GETNEIGH = 16, 18, 28, 29, 30
 NEWROUTE, DELROUTE, GETROUTE, NEWNEXTHOP, DELNEXTHOP, GETNEXTHOP = 24, 25, 26, 104, 105, 106
 ERROR, DONE, DUMP_INTERRUPTED = 2, 3, 0x10
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_MULTIPATH, RTA_TABLE, RTA_NH_ID = 1, 4, 5, 6, 9, 15, 30
 NHA_ID, NHA_GROUP, NHA_OIF, NHA_GATEWAY = 1, 2, 5, 6
+NDA_DST, NDA_LLADDR, IFLA_ADDRESS, IFLA_IFNAME = 1, 2, 1, 3
+IFF_UP, PERMANENT = 1, 0x80
 UNICAST, BLACKHOLE = 1, 6
 MAIN = 254
 DEADLINE = 10.0  # seconds after which something counts as not repaired
 
 Route = collections.namedtuple("Route", "family destination length metric protocol type nhid gateway device several")
+Link = collections.namedtuple("Link", "index name mac up")
+Neighbour = collections.namedtuple("Neighbour", "family device address mac")
 NextHop = collections.namedtuple("NextHop", "id protocol gateway device members")
 
 
@@ -71,6 +76,18 @@ def parse_next_hop(body):
     return NextHop(value(found, NHA_ID), body[2], found.get(NHA_GATEWAY), value(found, NHA_OIF), members)
 
 
+def parse_link(body):
+    _, _, _, index, flags, _ = struct.unpack_from("=BBHiII", body)
+    found = attributes(body[16:])
+    return Link(index, found[IFLA_IFNAME].rstrip(b"\0").decode(), found.get(IFLA_ADDRESS, b""), bool(flags & IFF_UP))
+
+
+def parse_neighbour(body):
+    family, _, _, device, state, _, _ = struct.unpack_from("=BBHiHBB", body)
+    found = attributes(body[12:])
+    return Neighbour(family, device, found.get(NDA_DST, b""), found.get(NDA_LLADDR, b"")) if state & PERMANENT else None
+
+
 def messages(data):
     while len(data) >= 16:
         length, kind, flags, _, _ = struct.unpack_from("=IHHII", data)
@@ -110,9 +127,26 @@ class Kernel:
         for family in (socket.AF_INET, socket.AF_INET6):
             for body in self.dump(GETROUTE, struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)):
                 route = parse_route(body)
-                if route and route.protocol in (OURS, THEIRS):
+                if route and (route.protocol in (OURS, THEIRS) or is_to_container(route)):
                     found.append(route)
         return found
+
+    def host_ends(self):
+        """Of containers: their interfaces."""
+        links = map(parse_link, self.dump(GETLINK, bytes(16)))
+        return {link.index: link for link in links if link.name.startswith("tp")}
+
+    def neighbours(self, devices):
+        found = map(parse_neighbour, self.dump(GETNEIGH, bytes(12)))
+        return [neighbour for neighbour in found if neighbour and neighbour.device in devices]
+
+    def set_link(self, index, up, mac=None):
+        body = struct.pack("=BBHiII", 0, 0, 0, index, IFF_UP if up else 0, IFF_UP)
+        return self.request(NEWLINK, 0, body + (attribute(IFLA_ADDRESS, mac) if mac else b""))
+
+    def write_neighbour(self, kind, flags, neighbour):
+        body = struct.pack("=BBHiHBB", neighbour.family, 0, 0, neighbour.device, PERMANENT, 0, 0)
+        return self.request(kind, flags, body + attribute(NDA_DST, neighbour.address) + attribute(NDA_LLADDR, neighbour.mac))
 
     def next_hops(self):
         return {hop.id: hop for hop in map(parse_next_hop, self.dump(GETNEXTHOP, bytes(8)))}
@@ -139,6 +173,10 @@ def is_ours(hop):
     return hop.id in OUR_NEXT_HOPS and hop.protocol == OURS
 
 
+def is_to_container(route):
+    return route.protocol == PLUGINS and route.length == (32 if route.family == socket.AF_INET else 128)
+
+
 def meaning(hop, hops):
     """What an object does, without numbers: those may be others after a repair."""
     if hop is None:
@@ -151,14 +189,17 @@ def meaning(hop, hops):
 def picture(kernel):
     """All that Towpath has in the kernel, by meaning."""
     hops = kernel.next_hops()
-    routes = {}
+    host_ends = kernel.host_ends()
+    routes, to_containers = {}, set()
     for route in kernel.routes():
+        if is_to_container(route):
+            to_containers.add((route.family, route.destination, route.metric, route.type, route.device))
         if route.protocol == OURS:
             hop = hops.get(route.nhid)
             routes[route[:4]] = (route.type, ("object", meaning(hop, hops)) if hop and is_ours(hop) else
                                  (route.gateway, route.several))
     objects = collections.Counter(repr((bool(hop.members), meaning(hop, hops))) for hop in hops.values() if is_ours(hop))
-    return routes, objects
+    return routes, objects, (host_ends, to_containers, set(kernel.neighbours(host_ends)))
 
 
 def nft(command, *flags):
@@ -270,6 +311,38 @@ class Disturber:
         left = self.random.sample(hop.members, len(hop.members) - 1)
         return self.kernel.write_next_hop(REPLACE | CREATE, hop._replace(members=tuple(left)))
 
+    def container_route(self):
+        return self.random.choice([route for route in self.kernel.routes() if is_to_container(route)])
+
+    def host_end(self):
+        return self.random.choice(list(self.kernel.host_ends().values()))
+
+    def neighbour(self):
+        return self.random.choice(self.kernel.neighbours(self.kernel.host_ends()))
+
+    def do_container_delete_route(self):
+        return self.kernel.write_route(DELROUTE, 0, *self.container_route()[:4], protocol=PLUGINS)
+
+    def do_container_replace_route(self):
+        return self.kernel.write_route(NEWROUTE, REPLACE | CREATE, *self.container_route()[:4], protocol=PLUGINS,
+                                       route_type=BLACKHOLE)
+
+    def do_container_delete_neighbour(self):
+        return self.kernel.write_neighbour(DELNEIGH, 0, self.neighbour())
+
+    def do_container_replace_neighbour(self):
+        wrong = self.neighbour()._replace(mac=bytes([2, 0, 0, 0, 0, self.random.randrange(256)]))
+        return self.kernel.write_neighbour(NEWNEIGH, REPLACE | CREATE, wrong)
+
+    def do_container_set_interface_down(self):
+        return self.kernel.set_link(self.host_end().index, up=False)
+
+    def do_container_set_interface_down_and_up(self):
+        index = self.host_end().index
+        return self.kernel.set_link(index, up=False) or self.kernel.set_link(index, up=True)
+
+    def do_container_change_address_of_interface(self):
+        return self.kernel.set_link(self.host_end().index, up=True, mac=bytes([2, 0, 0, 0, 1, self.random.randrange(256)]))
 
     def do_nft_flush_chain(self):
         chains = re.findall(r"chain (\S+) {", nft("list table inet towpath"))
@@ -335,7 +408,7 @@ def main():
             times[name].append((time.monotonic() - begun) * 1000)
     onlooker.count()
     json.dump({"routes": len(expected[0]), "next_hops": sum(expected[1].values()), "times_ms": times,
-               "not_repaired": open_ends, "refused": refused, "foreign_routes": len(before[0]),
+               "host_ends": len(expected[2][0]), "routes_to_containers": len(expected[2][1]), "not_repaired": open_ends, "refused": refused, "foreign_routes": len(before[0]),
                "rules": expected_rules, "foreign_next_hops": len(before[1]), "foreign_same": foreign(kernel) == before,
                "foreign_notifications": onlooker.seen}, sys.stdout)
 
