@@ -50,6 +50,13 @@ class TextWriter {
     writer.u8(static_cast<std::uint8_t>(value.family()));
     writer.bytes(value.bytes());
   }
+  void optional_address(const std::optional<IpAddress>& value) {
+    if (value) {
+      address(*value);
+    } else {
+      writer.u8(0);
+    }
+  }
   ByteWriter writer;
   bool too_long = false;
 };
@@ -76,17 +83,23 @@ Result<IpAddress> read_address(ByteReader& in) {
   return IpAddress::from_bytes(bytes);
 }
 
+Result<std::optional<IpAddress>> read_optional_address(ByteReader& in) {
+  ByteReader ahead = in;
+  if (ahead.u8() == 0 && ahead.ok()) {
+    in = ahead;
+    return std::nullopt;
+  }
+  TOWPATH_TRY(const IpAddress address, read_address(in));
+  return address;
+}
+
 void write_ports(TextWriter& out, const std::vector<PortMapping>& ports) {
   out.count(ports.size());
   for (const PortMapping& port : ports) {
     out.writer.u8(port.protocol);
     out.writer.u16(port.host_port);
     out.writer.u16(port.container_port);
-    if (port.host_ip) {
-      out.address(*port.host_ip);
-    } else {
-      out.writer.u8(0);
-    }
+    out.optional_address(port.host_ip);
   }
 }
 
@@ -95,12 +108,7 @@ Result<PortMapping> read_port(ByteReader& in) {
   port.protocol = in.u8();
   port.host_port = in.u16();
   port.container_port = in.u16();
-  ByteReader ahead = in;
-  if (ahead.u8() == 0 && ahead.ok()) {
-    in = ahead;
-    return port;
-  }
-  TOWPATH_TRY(port.host_ip, read_address(in));
+  TOWPATH_TRY(port.host_ip, read_optional_address(in));
   return port;
 }
 
@@ -118,6 +126,31 @@ Bandwidth read_bandwidth(ByteReader& in) {
   bandwidth.egress_rate = in.u64();
   bandwidth.egress_burst = in.u64();
   return bandwidth;
+}
+
+// At the end of a record, and only where there are any: a program that does not know them has no trouble with
+// the records of its own addresses.
+void write_delegated(TextWriter& out, const std::vector<DelegatedAddress>& delegated) {
+  if (delegated.empty()) return;
+  out.count(delegated.size());
+  for (const auto& [address, gateway] : delegated) {
+    out.address(address.address);
+    out.writer.u8(address.length);
+    out.optional_address(gateway);
+  }
+}
+
+Result<std::vector<DelegatedAddress>> read_delegated(ByteReader& in) {
+  std::vector<DelegatedAddress> delegated;
+  if (in.at_end()) return delegated;
+  for (std::uint16_t left = in.u16(); left > 0; --left) {
+    DelegatedAddress one;
+    TOWPATH_TRY(one.address.address, read_address(in));
+    one.address.length = in.u8();
+    TOWPATH_TRY(one.gateway, read_optional_address(in));
+    delegated.push_back(one);
+  }
+  return delegated;
 }
 
 constexpr std::size_t kPrefixedKeySize = 1 + 1 + 16 + 1;
@@ -294,6 +327,7 @@ Result<Bytes> encode(const EndpointRecord& record) {
   out.map(record.pod);
   write_ports(out, record.ports);
   write_bandwidth(out, record.bandwidth);
+  write_delegated(out, record.delegated);
   if (out.too_long) {
     return fail(ErrorKind::kInvalid, fmt::format("a text of the endpoint {} has more than 65535 bytes",
                                                  record.attachment.to_string()));
@@ -344,6 +378,7 @@ Result<EndpointRecord> decode_endpoint(std::span<const std::byte> key, std::span
     record.ports.push_back(port);
   }
   record.bandwidth = read_bandwidth(in);
+  TOWPATH_TRY(record.delegated, read_delegated(in));
   if (!in.ok() || !in.at_end())
     return corrupt(fmt::format("the record of {}", record.attachment.to_string()));
   return record;

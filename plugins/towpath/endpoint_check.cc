@@ -96,8 +96,8 @@ CniExpected<std::vector<netlink::Route>> routes_over(netlink::NetlinkSocket& soc
   return routes;
 }
 
-// The kernel's word on what it would use is one lookup. Only where that is another route (a rule may lead
-// elsewhere) the tables are read, which are as long as this host has containers.
+// The kernel's word on what it would use is one lookup. Only where that is another route the tables are read,
+// which are as long as this host has containers, to say which of two things is wrong.
 CniStatus check_host_routes(netlink::NetlinkSocket& socket, const netlink::Link& link,
                             const std::vector<IpAddress>& addresses, std::string_view place) {
   netlink::Batch batch(socket);
@@ -115,7 +115,11 @@ CniStatus check_host_routes(netlink::NetlinkSocket& socket, const netlink::Link&
   };
   if (check_all()) return {};
   TOWPATH_TRY(routes, routes_over(socket, link));
-  return check_all();
+  TOWPATH_TRY_STATUS(check_all());
+  return differs(
+      fmt::format("the host has the routes over {} and does not use them: `ip route get` shows a better "
+                  "route, or one to which a rule leads first",
+                  link.name));
 }
 
 CniStatus check_host_side(const EndpointNamespaces& where, const EndpointPlan& plan,
@@ -129,7 +133,9 @@ CniStatus check_host_side(const EndpointNamespaces& where, const EndpointPlan& p
 CniStatus check_sandbox_side(const EndpointNamespaces& where, const EndpointPlan& plan,
                              const netlink::Link& link) {
   constexpr std::string_view kPlace = "in the sandbox";
-  TOWPATH_TRY_STATUS(check_link(link, plan.mac, plan.changed_mtu != 0 ? plan.changed_mtu : plan.mtu, kPlace));
+  const std::uint32_t said = plan.changed_mtu != 0 ? plan.changed_mtu : plan.mtu;
+  const std::uint32_t mtu = plan.accepts_smaller_mtu ? std::min(said, link.mtu) : said;
+  TOWPATH_TRY_STATUS(check_link(link, plan.mac, mtu, kPlace));
   TOWPATH_CNI_TRY(const auto addresses, netlink::dump_addresses(where.inside, link.index));
   std::vector<IpAddress> next_hops;
   for (const IpAddress& address : plan.addresses) {

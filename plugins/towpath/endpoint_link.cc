@@ -238,7 +238,13 @@ CniStatus make_endpoint(const EndpointNamespaces& where, EndpointPlan& plan, Rol
     static_cast<void>(batch.execute());  // gone with its sandbox is as good
   });
   // The host end first: then the sandbox end has a carrier from the moment it is up.
-  TOWPATH_CNI_TRY_STATUS(configure_host(where, plan, pair.host));
+  if (auto configured = configure_host(where, plan, pair.host); !configured) {
+    // On a new interface that is the route: another container has got the address since somebody looked.
+    const bool is_taken = configured.error().kind == ErrorKind::kExists;
+    CniError error = to_cni_error(std::move(configured).error());
+    if (is_taken) error.code = CniCode::kAddressTaken;
+    return std::unexpected(std::move(error));
+  }
   if (plan.bandwidth != ipam::Bandwidth()) {
     TOWPATH_TRY_STATUS(make_shaping(where.host, pair.host, plan, rollback));
   }

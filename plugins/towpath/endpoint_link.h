@@ -38,9 +38,10 @@ using netlink::kHostMac;
 struct EndpointPlan {
   ipam::AttachmentId attachment;
   std::string host_ifname;
-  MacAddress mac;                 // of the sandbox end
-  std::uint32_t mtu = 1500;       // of both ends
-  std::uint32_t changed_mtu = 0;  // CHECK: of the sandbox end, if a later plugin said that it changed it
+  MacAddress mac;                    // of the sandbox end
+  std::uint32_t mtu = 1500;          // of both ends
+  std::uint32_t changed_mtu = 0;     // CHECK: of the sandbox end, if a later plugin said that it changed it
+  bool accepts_smaller_mtu = false;  // CHECK: of the sandbox end, where no plugin can say that
   std::vector<IpAddress> addresses;
   // In the sandbox, all through next_hop_of(their family); their own gateways are not used.
   std::vector<CniRoute> routes;

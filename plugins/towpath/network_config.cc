@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "plugins/towpath/capabilities.h"
+#include "towpath/ipam/endpoint_names.h"
 
 namespace towpath::cni {
 
@@ -27,6 +28,13 @@ CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
   }
   for (std::size_t i = 0; i < out.ipam.routes.size(); ++i) {
     const CniRoute& route = out.ipam.routes[i];
+    if (route.gateway && *route.gateway != ipam::next_hop_of(route.gateway->family())) {
+      return cni_fail(CniCode::kUnsupportedField,
+                      fmt::format("ipam.routes[{}].gw: '{}' is not supported by this plugin: all routes of a "
+                                  "container are by {}, its host",
+                                  i, route.gateway->to_string(),
+                                  ipam::next_hop_of(route.destination.family()).to_string()));
+    }
     if (route.advmss || route.scope) {
       return cni_fail(
           CniCode::kUnsupportedField,

@@ -49,6 +49,17 @@ CniExpected<CniResult> delegate_addresses(const CniRequest& request, const IpamC
   return result;
 }
 
+// What the other plugin gave twice, or an interface of this host has, cannot be led to this container.
+CniStatus refuse_clashes(NetlinkSocket& host, const ipam::EndpointRecord& record) {
+  TOWPATH_CNI_TRY(const auto clashes, find_clashes(host, record.attachment, record.addresses));
+  if (clashes.empty()) return {};
+  return cni_fail(
+      CniCode::kAddressTaken,
+      fmt::format(
+          "ipam.type: '{}' gave {}, which {}", record.ipam_type, clashes.front().address.to_string(),
+          clashes.front().is_announced ? "another host announces" : "this host leads to another interface"));
+}
+
 // The routes for the container: those that the IPAM says, for families of which there is an address; for a
 // family without any, a default route.
 std::vector<CniRoute> plan_routes(const std::vector<CniRoute>& given,
@@ -62,7 +73,10 @@ std::vector<CniRoute> plan_routes(const std::vector<CniRoute>& given,
     }
     if (routes.size() == before) routes.push_back({.destination = Prefix::default_route(family)});
   }
-  for (CniRoute& route : routes) route.gateway = ipam::next_hop_of(route.destination.family());
+  for (CniRoute& route : routes) {
+    route.gateway = ipam::next_hop_of(route.destination.family());
+    if (route.table == 0) route.table.reset();  // RT_TABLE_UNSPEC: the kernel takes the main table
+  }
   return routes;
 }
 
@@ -141,7 +155,11 @@ CniExpected<CniResult> add(const CniRequest& request) {
   from_ipam.routes = config.ipam.routes;
   if (!config.ipam.is_own()) {
     TOWPATH_TRY(from_ipam, delegate_addresses(request, config.ipam, rollback));
-    for (const CniIp& ip : from_ipam.ips) record.addresses.push_back(ip.address.address);
+    for (const CniIp& ip : from_ipam.ips) {
+      record.addresses.push_back(ip.address.address);
+      record.delegated.push_back({ip.address, ip.gateway});
+    }
+    TOWPATH_TRY_STATUS(refuse_clashes(host, record));
   }
 
   TOWPATH_TRY(record.mtu, choose_mtu(config, host, record.addresses));
@@ -226,8 +244,8 @@ CniStatus gc(const CniRequest& request) {
 // --- CHECK ---
 
 // What plugins that run after this one may have changed on purpose, they have said in the result that CHECK
-// is given: `tuning` writes another MAC address there, and MTUs are there since version 1.1.0. It names every
-// address and route.
+// is given: `tuning` writes another MAC address there. It names every address and route. MTUs are there since
+// version 1.1.0; before, nobody can say that it made one smaller.
 CniExpected<EndpointPlan> plan_to_check(const CniRequest& request, const ipam::EndpointRecord& record) {
   EndpointPlan plan{.attachment = record.attachment,
                     .host_ifname = record.host_ifname,
@@ -236,6 +254,7 @@ CniExpected<EndpointPlan> plan_to_check(const CniRequest& request, const ipam::E
                     .addresses = record.addresses,
                     .routes = {},
                     .bandwidth = record.bandwidth};
+  plan.accepts_smaller_mtu = request.version < kFirstWithMtu;
   const CniResult& previous = *request.prev_result;
   for (const CniInterface& interface : previous.interfaces) {
     if (interface.name != record.attachment.ifname || interface.sandbox != request.netns) continue;
@@ -252,6 +271,22 @@ CniExpected<EndpointPlan> plan_to_check(const CniRequest& request, const ipam::E
     if (route.gateway == ipam::next_hop_of(route.destination.family())) plan.routes.push_back(route);
   }
   return plan;
+}
+
+// The other plugin compares prevResult with what it gave: not /32 and /128 by our next hops.
+CniRequest with_delegated_addresses(CniRequest request, const ipam::EndpointRecord& record) {
+  for (Json& ip : request.config["prevResult"]["ips"]) {
+    const auto address = InterfaceAddress::parse(ip["address"].get_ref<const std::string&>());
+    const auto given = std::ranges::find_if(record.delegated, [&](const ipam::DelegatedAddress& each) {
+      return address && each.address.address == address->address;
+    });
+    if (given == record.delegated.end()) continue;
+    ip["address"] = given->address.to_string();
+    ip.erase("gateway");
+    if (given->gateway) ip["gateway"] = given->gateway->to_string();
+  }
+  request.config_text = request.config.dump();
+  return request;
 }
 
 CniStatus check(const CniRequest& request) {
@@ -274,7 +309,8 @@ CniStatus check(const CniRequest& request) {
   TOWPATH_TRY(const EndpointPlan plan, plan_to_check(request, *record));
   TOWPATH_TRY_STATUS(check_endpoint({host, sandbox, inside}, plan));
   TOWPATH_TRY_STATUS(check_ports(*record));
-  if (record->ipam_type != kOwnIpamType) return delegate(request, record->ipam_type, CniCommand::kCheck);
+  if (record->ipam_type != kOwnIpamType)
+    return delegate(with_delegated_addresses(request, *record), record->ipam_type, CniCommand::kCheck);
   return {};
 }
 

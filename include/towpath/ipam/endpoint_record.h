@@ -16,6 +16,7 @@
 #include "towpath/base/address.h"
 #include "towpath/base/clock.h"
 #include "towpath/base/mac_address.h"
+#include "towpath/base/prefix.h"
 #include "towpath/ipam/allocation.h"
 #include "towpath/ipam/attachment_id.h"
 #include "towpath/ipam/port_mapping.h"
@@ -24,6 +25,13 @@ namespace towpath::ipam {
 
 // The type of records whose addresses are ours to give back.
 inline constexpr const char* kOwnIpamType = "towpath-ipam";
+
+// An address as another IPAM plugin gave it; the endpoint has it as a /32 or /128, by a next hop of ours.
+struct DelegatedAddress {
+  InterfaceAddress address;
+  std::optional<IpAddress> gateway;
+  friend bool operator==(const DelegatedAddress&, const DelegatedAddress&) = default;
+};
 
 struct EndpointRecord {
   AttachmentId attachment;
@@ -45,6 +53,8 @@ struct EndpointRecord {
   std::map<std::string, std::string> pod;     // the K8S_POD_* keys of CNI_ARGS
   std::vector<PortMapping> ports;             // (live) the agent keeps these in the kernel
   Bandwidth bandwidth;                        // (live)
+  // (live) What `ipam_type` said, if that is another plugin: its CHECK is told the same.
+  std::vector<DelegatedAddress> delegated;
 
   // Where mapped ports of the host lead to: the first address of each family.
   std::optional<IpAddress> port_target(AddressFamily family) const;

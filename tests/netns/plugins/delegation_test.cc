@@ -81,7 +81,8 @@ TEST_F(DelegationTest, RollbackGivesBack) {
 
 TEST_F(DelegationTest, StaticAddresses) {
   const std::string fixed =
-      R"({"cniVersion":"1.0.0","ipam":{"type":"static","addresses":[{"address":"10.9.0.77/24"},{"address":"fd00:9::77/64"}],
+      R"({"cniVersion":"1.0.0","ipam":{"type":"static","addresses":[{"address":"10.9.0.77/24","gateway":"10.9.0.1"},
+          {"address":"fd00:9::77/64","gateway":"fd00:9::1"}],
           "routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]})";
   const NetworkNamespace sandbox;
   const PluginAnswer added = add("a", sandbox, fixed + "}");
@@ -91,7 +92,16 @@ TEST_F(DelegationTest, StaticAddresses) {
   EXPECT_TRUE(ping("fd00:9::77"));
   const PluginAnswer checked =
       call("CHECK", "a", sandbox.path(), fixed + R"(,"prevResult":)" + added.text + "}");
-  EXPECT_TRUE(checked.ok()) << checked.text;
+  EXPECT_TRUE(checked.ok()) << checked.text << ": it was given its own gateways";
+
+  const NetworkNamespace second;
+  const PluginAnswer refused = add("b", second, fixed + "}");
+  EXPECT_EQ(refused.code(), 103U) << refused.text;
+  EXPECT_EQ(refused.message(),
+            "ipam.type: 'static' gave 10.9.0.77, which this host leads to another interface");
+  EXPECT_FALSE(has_link(second, "eth0"));
+  EXPECT_TRUE(call("DEL", "b", second.path(), fixed + "}").ok());
+  EXPECT_TRUE(ping("10.9.0.77"));
   EXPECT_TRUE(call("DEL", "a", sandbox.path(), fixed + "}").ok());
   expect_nothing_left();
 }

@@ -194,6 +194,7 @@ TEST_F(TowpathPluginTest, CheckSeesEveryDifference) {
     const char* where;  // "host" or "sandbox"
     std::string command;
     const char* message;
+    const char* undo = "true";  // what does not go away with the interface
   };
   const std::string host = ipam::host_ifname({"a", "eth0"});
   const Row rows[] = {
@@ -214,6 +215,10 @@ TEST_F(TowpathPluginTest, CheckSeesEveryDifference) {
       {"renamed", "sandbox", "ip link set eth0 name eth7", "interface eth0 in the sandbox is gone"},
       {"host route v4", "host", "ip route del 10.9.0.1", "the route to 10.9.0.1/32 over "},
       {"host route v6", "host", "ip -6 route del fd00:9::1", "the route to fd00:9::1/128 over "},
+      {"better host route v4", "host", "ip route prepend unreachable 10.9.0.1", "and does not use them",
+       "ip route del unreachable 10.9.0.1"},
+      {"better host route v6", "host", "ip -6 route add fd00:9::1 dev lo table local",
+       "and does not use them", "ip -6 route del fd00:9::1 dev lo table local"},
       {"host neighbour", "host", "ip neigh del fd00:9::1 dev " + host,
        "the permanent neighbour entry for fd00:9::1 on "},
       {"host MTU", "host", "ip link set " + host + " mtu 1300", "on the host has MTU 1300, not 1430"},
@@ -237,6 +242,7 @@ TEST_F(TowpathPluginTest, CheckSeesEveryDifference) {
     EXPECT_EQ(after.code(), 101U) << row.reason;
     EXPECT_THAT(after.message(), HasSubstr(row.message)) << row.reason;
     ASSERT_TRUE(call("DEL", "a", sandbox.path()).ok());
+    ASSERT_EQ(std::system(row.undo), 0) << row.undo;
   }
 }
 
@@ -251,6 +257,21 @@ TEST_F(TowpathPluginTest, CheckTakesWhatLaterPluginsSaidInTheResult) {
   // The host side keeps what ADD gave it.
   const PluginAnswer checked = check("a", sandbox, added);
   EXPECT_TRUE(checked.ok()) << checked.text;
+}
+
+TEST_F(TowpathPluginTest, CheckTakesASmallerMtuWhereNoResultCanSayIt) {
+  const NetworkNamespace sandbox;
+  const std::string version = R"({"cniVersion":"1.0.0")";
+  const PluginAnswer added = add("a", sandbox, version + "}");
+  ASSERT_TRUE(added.ok());
+  const auto check_at = [&](const std::string& mtu) {
+    sandbox.run([&] { EXPECT_EQ(std::system(("ip link set eth0 mtu " + mtu).c_str()), 0); });
+    return call("CHECK", "a", sandbox.path(), version + R"(,"prevResult":)" + added.text + "}");
+  };
+  const PluginAnswer smaller = check_at("1350");
+  EXPECT_TRUE(smaller.ok()) << smaller.text;
+  EXPECT_THAT(check_at("1440").message(), HasSubstr("in the sandbox has MTU 1440, not 1430"))
+      << "more than the host end takes";
 }
 
 TEST_F(TowpathPluginTest, CheckOfWhatIsNotAttached) {
@@ -316,7 +337,7 @@ TEST_F(TowpathPluginTest, RoutesOfTheConfigurationReplaceTheDefaultRoutes) {
   const NetworkNamespace sandbox;
   const PluginAnswer added =
       add("a", sandbox, R"({"ipam":{"type":"towpath-ipam","blocks":["10.9.0.0/24","fd00:9::/120"],
-      "routes":[{"dst":"192.0.2.0/24","mtu":1400,"priority":50},{"dst":"2001:db8::/32"}]}})");
+      "routes":[{"dst":"192.0.2.0/24","mtu":1400,"priority":50},{"dst":"2001:db8::/32","gw":"fe80::1","table":0}]}})");
   ASSERT_TRUE(added.ok()) << added.text;
   EXPECT_EQ(added.document["routes"],
             Json::parse(R"([{"dst":"192.0.2.0/24","gw":"169.254.1.1","mtu":1400,"priority":50},
@@ -327,6 +348,12 @@ TEST_F(TowpathPluginTest, RoutesOfTheConfigurationReplaceTheDefaultRoutes) {
       [] { EXPECT_NE(std::system("ip route get 203.0.113.1 >/dev/null 2>&1"), 0) << "no default route"; });
   const PluginAnswer checked = check("a", sandbox, added);
   EXPECT_TRUE(checked.ok()) << checked.text;
+  const PluginAnswer refused = add("b", sandbox, R"({"ipam":{"type":"towpath-ipam","blocks":["10.9.0.0/24"],
+      "routes":[{"dst":"192.0.2.0/24","gw":"10.9.0.1"}]}})");
+  EXPECT_EQ(refused.code(), 2U);
+  EXPECT_EQ(refused.message(),
+            "ipam.routes[0].gw: '10.9.0.1' is not supported by this plugin: all routes of a container are by "
+            "169.254.1.1, its host");
 }
 
 TEST_F(TowpathPluginTest, TheLongestContainerId) {
