@@ -1,8 +1,5 @@
 #include "bfd/control_packet.h"
 
-#include <algorithm>
-#include <vector>
-
 #include "towpath/base/byte_reader.h"
 #include "towpath/base/byte_writer.h"
 
@@ -18,6 +15,9 @@ constexpr std::uint8_t kControlPlaneIndependent = 0x08;
 constexpr std::uint8_t kAuthenticationPresent = 0x04;
 constexpr std::uint8_t kDemand = 0x02;
 constexpr std::uint8_t kMultipoint = 0x01;
+
+// Of an authentication section: Auth Type and Auth Len.
+constexpr std::size_t kLeastSection = 2;
 
 std::uint8_t flag(bool set, std::uint8_t bit) {
   return set ? bit : std::uint8_t{0};
@@ -40,7 +40,10 @@ std::expected<ControlPacket, PacketError> decode(std::span<const std::byte> payl
   packet.required_min_echo_rx = std::chrono::microseconds(reader.u32());
   if (!reader.ok()) return std::unexpected("shorter than 24 octets");
   if (version_and_diagnostic >> 5 != kVersion) return std::unexpected("version is not 1");
+  packet.authenticated = (flags & kAuthenticationPresent) != 0;
   if (length < kControlPacketSize) return std::unexpected("Length is below 24");
+  if (packet.authenticated && length < kControlPacketSize + kLeastSection)
+    return std::unexpected("Length is below 26, and the A bit is set");
   if (length > payload.size()) return std::unexpected("Length is over the payload's");
   if (packet.detect_multiplier == 0) return std::unexpected("Detect Mult is 0");
   if ((flags & kMultipoint) != 0) return std::unexpected("Multipoint is set");
@@ -50,9 +53,6 @@ std::expected<ControlPacket, PacketError> decode(std::span<const std::byte> payl
   if (packet.your_discriminator == 0 && packet.state != State::kDown && packet.state != State::kAdminDown) {
     return std::unexpected("Your Discriminator is 0 in a state other than Down or AdminDown");
   }
-  if ((flags & kAuthenticationPresent) != 0) {
-    return std::unexpected("is authenticated, and no authentication is in use");
-  }
   packet.poll = (flags & kPoll) != 0;
   packet.final = (flags & kFinal) != 0;
   packet.control_plane_independent = (flags & kControlPlaneIndependent) != 0;
@@ -61,7 +61,7 @@ std::expected<ControlPacket, PacketError> decode(std::span<const std::byte> payl
 }
 
 EncodedPacket encode(const ControlPacket& packet) {
-  std::vector<std::byte> bytes;
+  EncodedPacket bytes;
   bytes.reserve(kControlPacketSize);
   ByteWriter writer(bytes);
   writer.u8(static_cast<std::uint8_t>(kVersion << 5 | static_cast<std::uint8_t>(packet.diagnostic)));
@@ -75,9 +75,7 @@ EncodedPacket encode(const ControlPacket& packet) {
   for (const auto interval : {packet.desired_min_tx, packet.required_min_rx, packet.required_min_echo_rx}) {
     writer.u32(static_cast<std::uint32_t>(interval.count()));
   }
-  EncodedPacket out;
-  std::ranges::copy(bytes, out.begin());
-  return out;
+  return bytes;
 }
 
 }  // namespace towpath::bfd

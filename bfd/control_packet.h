@@ -1,23 +1,23 @@
 // The BFD Control packet: bytes <-> values (RFC 5880 section 4.1).
 //
-// decode() makes those checks of section 6.8.6 that need no session. Authentication is not implemented: a
-// packet that carries it is refused, as the section asks where none is in use.
+// decode() makes those checks of section 6.8.6 that need no session. What stands behind the 24 octets of a
+// packet with the A bit is for Authenticator (authentication.h).
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "towpath/bfd/session_config.h"
 
 namespace towpath::bfd {
 
 inline constexpr std::size_t kControlPacketSize = 24;
-using EncodedPacket = std::array<std::byte, kControlPacketSize>;
+using EncodedPacket = std::vector<std::byte>;
 
 struct ControlPacket {
   Diagnostic diagnostic = Diagnostic::kNone;  // of any value, when it comes from a peer
@@ -27,6 +27,7 @@ struct ControlPacket {
   // The sender's BFD does not share fate with its control plane. We never say so: the thread that speaks BFD
   // ends with the agent.
   bool control_plane_independent = false;
+  bool authenticated = false;  // the A bit; encode() leaves it to Authenticator::sign()
   bool demand = false;
   std::uint8_t detect_multiplier = 0;
   std::uint32_t my_discriminator = 0;

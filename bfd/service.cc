@@ -17,6 +17,7 @@
 #include <thread>
 #include <utility>
 
+#include "bfd/authentication.h"
 #include "bfd/session.h"
 #include "bfd/sockets.h"
 #include "towpath/base/check.h"
@@ -48,6 +49,7 @@ SocketKind kind_of(const SessionConfig& config) {
 struct Entry {
   SessionConfig config;
   Session session;
+  std::optional<Authenticator> authenticator;
   std::optional<SendingSocket> socket;
   TimePoint indexed_at = TimePoint::max();  // its place in the order of deadlines
   TimePoint state_since;
@@ -58,6 +60,17 @@ struct Entry {
   std::string discarded_because;
   std::string cannot_send;
 };
+
+// It must be authenticated, and there is no key to do so.
+bool is_kept_down(const SessionConfig& config) {
+  return config.authentication && !config.authentication->usable();
+}
+
+// Whether a session can go from one to the other and stay. Another key of the same type is in force at once.
+bool same_kind(const std::optional<Authentication>& a, const std::optional<Authentication>& b) {
+  if (!a || !b) return a.has_value() == b.has_value();
+  return a->type == b->type && a->usable() == b->usable();
+}
 
 // Ahead of everything that is not as urgent, where the kernel lets us.
 void raise_priority() {
@@ -177,14 +190,24 @@ class Service::Thread {
     // RFC 5881 section 5.
     if (!kind.multihop && datagram.ttl != kGtsmTtl) return discard("the TTL is not 255 (RFC 5881 section 5)");
     if (entry.config.local && datagram.to != *entry.config.local) return discard("not for the local address");
+    if (is_kept_down(entry.config)) return discard("there is no key to check it with");
     const auto packet = decode(datagram.payload);
     if (!packet) return discard(packet.error());
     if (packet->your_discriminator != 0 &&
         packet->your_discriminator != entry.session.local_discriminator()) {
       return discard("Your Discriminator is not ours");
     }
-    ++entry.packets_received;
     const TimePoint now = std::chrono::steady_clock::now();
+    if (packet->authenticated && !entry.authenticator)
+      return discard("is authenticated, and no authentication is in use");
+    if (!packet->authenticated && entry.authenticator) return discard("is not authenticated");
+    if (entry.authenticator) {
+      const auto length = std::to_integer<std::size_t>(datagram.payload[3]);
+      const auto good =
+          entry.authenticator->check(datagram.payload.first(length), entry.session.detection_time(), now);
+      if (!good) return discard(good.error());
+    }
+    ++entry.packets_received;
     const State before = entry.session.state();
     entry.session.receive(*packet, now);
     report(entry, before, now);
@@ -199,6 +222,7 @@ class Service::Thread {
   }
 
   void send(Entry& entry, const ControlPacket& packet) {
+    if (is_kept_down(entry.config)) return;
     if (!entry.socket) {
       auto opened = SendingSocket::open(entry.config.remote.family(), entry.config.local, random_());
       if (!opened) {
@@ -207,8 +231,9 @@ class Service::Thread {
       }
       entry.socket = *std::move(opened);
     }
-    const auto sent =
-        entry.socket->send(entry.config.remote, destination_port(entry.config.multihop), encode(packet));
+    EncodedPacket bytes = encode(packet);
+    if (entry.authenticator) entry.authenticator->sign(bytes);
+    const auto sent = entry.socket->send(entry.config.remote, destination_port(entry.config.multihop), bytes);
     entry.cannot_send = sent ? std::string() : sent.error().message;
     if (sent) ++entry.packets_sent;
   }
@@ -235,8 +260,10 @@ class Service::Thread {
   void adopt(const SessionConfig& config, TimePoint now) {
     if (const auto found = entries_.find(key_of(config)); found != entries_.end()) {
       Entry& entry = found->second;
-      if (entry.config.local == config.local && entry.config.passive == config.passive) {
+      if (entry.config.local == config.local && entry.config.passive == config.passive &&
+          same_kind(entry.config.authentication, config.authentication)) {
         entry.config = config;
+        if (entry.authenticator) entry.authenticator->set_key(*config.authentication);
         entry.session.set_timers(config.timers, now);
         index(entry);
         return;
@@ -247,10 +274,14 @@ class Service::Thread {
         key_of(config),
         Entry{.config = config,
               .session = Session(config.timers, config.passive, new_discriminator(), random_(), now),
+              .authenticator = {},
               .socket = {},
               .state_since = now,
               .discarded_because = {},
               .cannot_send = {}});
+    if (config.authentication && config.authentication->usable()) {
+      added->second.authenticator.emplace(*config.authentication, static_cast<std::uint32_t>(random_()));
+    }
     index(added->second);
   }
 
@@ -272,7 +303,7 @@ class Service::Thread {
 
   void index(Entry& entry) {
     forget(entry);
-    entry.indexed_at = entry.session.deadline();
+    entry.indexed_at = is_kept_down(entry.config) ? TimePoint::max() : entry.session.deadline();
     deadlines_.emplace(entry.indexed_at, &entry);
   }
 
@@ -311,6 +342,7 @@ class Service::Thread {
     if (const auto closed = socket_errors_.find(kind_of(entry.config)); closed != socket_errors_.end()) {
       error = closed->second;
     }
+    if (is_kept_down(entry.config)) error = "no key: " + entry.config.authentication->problem;
     if (error.empty() && !entry.discarded_because.empty()) {
       error = fmt::format("discarded a packet: {}", entry.discarded_because);
     }

@@ -2,8 +2,9 @@
 //
 // Model
 //   Pure: packets and the time go in; advance() says what to send. deadline() is when it has to be asked
-//   again. The names of the members are those of section 6.8.1. Never in demand mode itself, without the echo
-//   function and without authentication; a peer in demand mode gets what section 6.6 asks for.
+//   again. The names of the members are those of section 6.8.1. Never in demand mode itself, and without the
+//   echo function; a peer in demand mode gets what section 6.6 asks for. Who a packet is from is decided
+//   before (authentication.h).
 //
 // Timers
 //   The transmit interval is the greater of what we desire and what the peer can receive, shortened by a

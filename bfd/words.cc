@@ -12,6 +12,23 @@ std::string_view format(State state) {
   return "";
 }
 
+std::string_view format(AuthenticationType type) {
+  switch (type) {
+    case AuthenticationType::kSimplePassword: return "simple-password";
+    case AuthenticationType::kKeyedMd5: return "keyed-md5";
+    case AuthenticationType::kMeticulousKeyedMd5: return "meticulous-keyed-md5";
+    case AuthenticationType::kKeyedSha1: return "keyed-sha1";
+    case AuthenticationType::kMeticulousKeyedSha1: return "meticulous-keyed-sha1";
+  }
+  return "";
+}
+
+std::size_t longest_key(AuthenticationType type) {
+  const bool is_sha1 =
+      type == AuthenticationType::kKeyedSha1 || type == AuthenticationType::kMeticulousKeyedSha1;
+  return is_sha1 ? 20 : 16;
+}
+
 // RFC 5880 section 4.1 names all of these; peers may send them.
 std::string_view format(Diagnostic diagnostic) {
   switch (static_cast<unsigned>(diagnostic)) {

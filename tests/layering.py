@@ -24,7 +24,7 @@ TABLE = {
     "bgp/policy": ({"base", "bgp/wire", "bgp/policy"}, {"fmt/"}),
     "bgp/rib": ({"base", "bgp/wire", "bgp/policy", "bgp/rib"}, {"fmt/"}),
     "bgp/session": ({"base", "bgp/wire", "bgp/policy", "bgp/fsm", "bgp/rib", "bgp/session"}, {"fmt/", "boost/"}),
-    "bfd": ({"base", "bfd"}, {"fmt/"}),
+    "bfd": ({"base", "bfd"}, {"fmt/", "openssl/"}),
     "policy": ({"base", "policy"}, {"fmt/"}),
     "store": ({"base", "store", "policy", "ipam"}, {"fmt/", "boost/", "openssl/", "nlohmann/", "yaml-cpp/"}),
     "agent": ({"base", "netlink", "ipam", "bgp", "bfd", "policy", "store", "agent", "control"},

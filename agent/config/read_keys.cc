@@ -5,15 +5,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 
+#include "agent/config/scalars.h"
 #include "towpath/base/unique_fd.h"
 #include "towpath/bgp/md5_key.h"
 
 namespace towpath::agent {
 
-Result<std::string> read_key(const std::string& file) {
+Result<std::string> parse_key_path(std::string_view text) {
+  TOWPATH_TRY(std::string path, parse_path(text));
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    return fail(ErrorKind::kInvalid, "is not a regular file");
+  return path;
+}
+
+Result<std::string> read_key(const std::string& file, std::size_t longest) {
   const auto unusable = [&file](std::string_view why) {
     return fail(ErrorKind::kInvalid, fmt::format("{} {}", file, why));
   };
@@ -24,7 +32,7 @@ Result<std::string> read_key(const std::string& file) {
   if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, "stat " + file);
   if (!S_ISREG(info.st_mode)) return unusable("is not a regular file");
   // One octet more than the longest key and its end of line: shows that a file is too long.
-  std::array<char, bgp::kLongestMd5Key + 3> buffer{};
+  std::string buffer(longest + 3, '\0');
   std::size_t size = 0;
   while (size < buffer.size()) {
     const ssize_t count = ::read(fd.get(), buffer.data() + size, buffer.size() - size);
@@ -33,28 +41,31 @@ Result<std::string> read_key(const std::string& file) {
     if (count == 0) break;
     size += static_cast<std::size_t>(count);
   }
-  std::string key(buffer.data(), size);
+  std::string key = buffer.substr(0, size);
   if (key.ends_with('\n')) key.pop_back();
   if (key.ends_with('\r')) key.pop_back();
   if (key.empty()) return unusable("is empty");
   if (key.find('\n') != std::string::npos) return unusable("has more than one line");
-  if (key.size() > bgp::kLongestMd5Key) {
-    return unusable(fmt::format("has a key of more than {} octets", bgp::kLongestMd5Key));
-  }
+  if (key.size() > longest) return unusable(fmt::format("has a key of more than {} octets", longest));
   return key;
 }
 
 void read_keys(AgentConfig& config) {
-  const auto read = [](bgp::PeerConfig& peer) {
-    if (!peer.md5) return;
-    if (auto key = read_key(peer.md5->file)) {
-      peer.md5->secret = *std::move(key);
+  const auto fill = [](auto& named, std::size_t longest) {
+    if (auto key = read_key(named.file, longest)) {
+      named.secret = *std::move(key);
     } else {
-      peer.md5->problem = std::move(key).error().message;
+      named.problem = std::move(key).error().message;
     }
+  };
+  const auto read = [&fill](bgp::PeerConfig& peer) {
+    if (peer.md5) fill(*peer.md5, bgp::kLongestMd5Key);
   };
   for (bgp::PeerConfig& peer : config.speaker.peers) read(peer);
   for (bgp::PeerRange& range : config.speaker.ranges) read(range.peer);
+  for (bfd::SessionConfig& session : config.bfd) {
+    if (session.authentication) fill(*session.authentication, longest_key(session.authentication->type));
+  }
 }
 
 }  // namespace towpath::agent

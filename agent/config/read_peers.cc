@@ -1,7 +1,6 @@
 #include "agent/config/read_peers.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "agent/config/read_bfd.h"
+#include "agent/config/read_keys.h"
 #include "agent/config/scalars.h"
 #include "towpath/bgp/add_path.h"
 #include "towpath/bgp/family.h"
@@ -179,16 +179,6 @@ void read_maximum_prefixes(const Value& value, PeerConfig& peer) {
   }
   section.read("restart", peer.maximum_prefixes.restart, seconds_between(0, 65535));
   section.finish();
-}
-
-// What cannot become a key file is a slip of the pen; what may still be written leaves the configuration
-// good.
-Result<std::string> parse_key_path(std::string_view text) {
-  TOWPATH_TRY(std::string path, parse_path(text));
-  struct stat info{};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-    return fail(ErrorKind::kInvalid, "is not a regular file");
-  return path;
 }
 
 void read_md5(Section& section, PeerConfig& peer) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <string_view>
 
 namespace towpath::agent {
 namespace {
@@ -21,6 +22,8 @@ bool BfdRows::next_slice(RowWriter& rows) {
       json.field("peer", names[session.config.remote])
           .field("address", session.config.remote.to_string())
           .field("multihop", session.config.multihop)
+          .field("authentication", session.config.authentication ? format(session.config.authentication->type)
+                                                                 : std::string_view("none"))
           .field("state", format(session.state))
           .field("since_seconds", std::chrono::duration_cast<std::chrono::seconds>(session.since).count())
           .field("diagnostic", format(session.diagnostic))

@@ -124,6 +124,67 @@ class Bfd(unittest.TestCase):
             self.assertTrue(known_to_bird(), bird.birdc("show route all"))
             self.wait_up(a, bird.ipv4, bird.ipv6, detection_time=1500)
 
+    def test_authenticated_beside_bird(self):
+        """Each type of RFC 5880 section 6.7, in both families; what has another key, or none, is not heard."""
+        a = self.lab.add_host("host-a")
+        bird = self.lab.add_bird("bird", 60, 64512)
+        key = a.directory / "bfd.key"
+        neighbours = []
+        for version, ours, theirs in ((4, a.ipv4, bird.ipv4), (6, a.ipv6, bird.ipv6)):
+            a.config["peers"].append({"name": f"bird{version}", "address": theirs, "as": 64512,
+                                      "families": [f"ipv{version}"], **watched(BFD_PATIENT)})
+            neighbours.append(f"""protocol bgp agent{version} {{
+                local {theirs} as 64512; neighbor {ours} as 64512; direct; hold time {HOLD_TIME}; bfd graceful;
+                connect delay time 1; connect retry time 1; error wait time 1, 2; graceful restart yes;
+                ipv{version} {{ import all; export all; }};
+            }}""")
+
+        def configure_bird(authentication, password):
+            bird.configure("""protocol bfd { interface "*" { interval 300 ms; multiplier 5;
+                authentication %s; password "%s" { id 7; }; }; }
+                """ % (authentication, password) + "\n".join(neighbours))
+
+        def configure_ours(authentication):
+            for peer in a.config["peers"]:
+                peer["bfd"] = {**BFD_PATIENT, "authentication": authentication, "key_file": str(key), "key_id": 7}
+
+        # No key yet: the BGP session lives, and BFD says why it does not.
+        configure_bird("meticulous keyed sha1", "a secret of us two")
+        configure_ours("meticulous-keyed-sha1")
+        a.start_agent()
+        bird.launch()
+        wait_until(lambda: a.established("bird4", "bird6"), 20, lambda: a.log_tail())
+        row = self.sessions(a)[bird.ipv4]
+        self.assertEqual((row["state"], row["packets_sent"], row["authentication"]), ("Down", 0, "meticulous-keyed-sha1"))
+        self.assertIn(str(key), row["last_error"])
+        key.write_text("a secret of us two\n")
+        a.reload_agent()
+        self.wait_up(a, bird.ipv4, bird.ipv6, detection_time=1500)
+        # A restarted agent begins with another sequence number, and so does a restarted BIRD.
+        a.stop_agent(signal.SIGKILL)
+        a.start_agent()
+        self.wait_up(a, bird.ipv4, bird.ipv6, detection_time=1500)
+        bird.process.stop(signal.SIGKILL)
+        bird.launch()
+        self.wait_up(a, bird.ipv4, bird.ipv6, detection_time=1500)
+        # Another key at one end is a lost path.
+        key.write_text("another secret\n")
+        a.reload_agent()
+        wait_until(lambda: all(row["state"] != "Up" and "the hash is wrong" in row["last_error"]
+                               for row in self.sessions(a).values()), 20, lambda: self.sessions(a))
+        for ours, theirs in (("simple-password", "simple"), ("keyed-md5", "keyed md5"),
+                             ("meticulous-keyed-md5", "meticulous keyed md5"), ("keyed-sha1", "keyed sha1")):
+            with self.subTest(ours):
+                key.write_text("sixteen octets..")
+                configure_ours(ours)
+                a.reload_agent()
+                configure_bird(theirs, "sixteen octets..")
+                self.wait_up(a, bird.ipv4, bird.ipv6, detection_time=1500)
+                wait_until(lambda: bird.birdc("show bfd sessions").count(" Up ") == 2, 5,
+                           lambda: bird.birdc("show bfd sessions"))
+        self.assertNotIn("sixteen octets..", a.log_path.read_text())
+        self.assertNotIn("secret", a.log_path.read_text())
+
     def test_beside_frr(self):
         a = self.lab.add_host("host-a")
         frr = Node(self.lab, "frr", 61)

@@ -143,6 +143,74 @@ TEST_F(BfdServiceTest, ASessionThatIsNotConfiguredAnyMoreSaysGoodbye) {
   EXPECT_EQ(ours_->service().sessions().size(), 1U);
 }
 
+TEST_F(BfdServiceTest, AuthenticatedSessionsOfEachTypeComeUpInBothFamilies) {
+  for (int number = 1; number <= 5; ++number) {
+    const Authentication key{.type = AuthenticationType{static_cast<std::uint8_t>(number)},
+                             .secret = "secret"};
+    const auto session = [&](const char* remote) {
+      return SessionConfig{.remote = address(remote), .timers = kTimers, .authentication = key};
+    };
+    ours_->service().configure({session("10.1.0.2"), session("2001:db8::2")});
+    configure_theirs({session("10.1.0.1"), session("2001:db8::1")});
+    for (const std::size_t at : {0U, 1U}) {
+      ASSERT_TRUE(eventually([&] {
+        return ours_->state(at) == State::kUp && theirs_->state(at) == State::kUp;
+      })) << format(key.type)
+          << ": " << ours_->service().sessions()[at].last_error;
+    }
+  }
+}
+
+TEST_F(BfdServiceTest, ASessionWithoutAUsableKeyIsSilentAndDeaf) {
+  SessionConfig ours{.remote = address("10.1.0.2"), .timers = kTimers, .authentication = Authentication{}};
+  ours.authentication->problem = "/etc/key is empty";
+  ours_->service().configure({ours});
+  configure_theirs({{.remote = address("10.1.0.1"), .timers = kTimers}});
+  ASSERT_TRUE(eventually([&] { return ours_->service().sessions()[0].packets_discarded > 0; }));
+  const SessionStatus status = ours_->service().sessions()[0];
+  EXPECT_EQ(status.state, State::kDown);
+  EXPECT_EQ(status.packets_sent, 0U);
+  EXPECT_EQ(status.last_error, "no key: /etc/key is empty");
+  // The key has come; that the peer does not use it is its own fault, and said.
+  ours.authentication->secret = "secret";
+  ours_->service().configure({ours});
+  ASSERT_TRUE(eventually([&] {
+    return ours_->service().sessions()[0].last_error == "discarded a packet: is not authenticated" &&
+           theirs_->service().sessions()[0].last_error ==
+               "discarded a packet: is authenticated, and no authentication is in use";
+  })) << ours_->service().sessions()[0].last_error;
+  SessionConfig theirs{
+      .remote = address("10.1.0.1"), .timers = kTimers, .authentication = ours.authentication};
+  configure_theirs({theirs});
+  ASSERT_TRUE(eventually([&] { return ours_->state() == State::kUp && theirs_->state() == State::kUp; }));
+  // Taken away again: the session ends, and never goes on without.
+  ours.authentication->secret.clear();
+  ours_->service().configure({ours});
+  ASSERT_TRUE(eventually([&] { return theirs_->state() != State::kUp; }));
+  EXPECT_EQ(ours_->state(), State::kDown);
+}
+
+TEST_F(BfdServiceTest, AKeyThatChangesAtBothEndsEndsNoSession) {
+  SessionConfig ours{.remote = address("10.1.0.2"),
+                     .timers = {.desired_min_tx = milliseconds(100),
+                                .required_min_rx = milliseconds(100),
+                                .detect_multiplier = 20},
+                     .authentication = Authentication{.secret = "first"}};
+  SessionConfig theirs = ours;
+  theirs.remote = address("10.1.0.1");
+  ours_->service().configure({ours});
+  configure_theirs({theirs});
+  ASSERT_TRUE(eventually([&] { return ours_->state() == State::kUp && theirs_->state() == State::kUp; }));
+  ours.authentication->secret = theirs.authentication->secret = "second";
+  ours_->service().configure({ours});
+  ASSERT_TRUE(eventually([&] { return theirs_->service().sessions()[0].packets_discarded > 0; }));
+  configure_theirs({theirs});
+  const auto before = ours_->service().sessions()[0].packets_received;
+  ASSERT_TRUE(eventually([&] { return ours_->service().sessions()[0].packets_received > before + 5; }));
+  EXPECT_EQ(ours_->service().sessions()[0].ups, 1U);
+  EXPECT_EQ(theirs_->service().sessions()[0].ups, 1U);
+}
+
 // RFC 5881 section 5: from beyond the link nobody can make a TTL of 255.
 TEST_F(BfdServiceTest, ASingleHopPacketWithAnotherTtlIsDiscarded) {
   ours_->service().configure({{.remote = address("10.1.0.2"), .passive = true, .timers = kTimers}});

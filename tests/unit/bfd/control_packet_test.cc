@@ -64,7 +64,7 @@ TEST(ControlPacketTest, WhatSection686DiscardsIsDiscarded) {
   refused(3, 25, "Length is over the payload's");
   refused(2, 0, "Detect Mult is 0");
   refused(1, 0xC1, "Multipoint is set");
-  refused(1, 0xC4, "is authenticated, and no authentication is in use");
+  refused(1, 0xC4, "Length is below 26, and the A bit is set");
   const auto zeroed = [](std::size_t from, int state_octet) {
     auto bytes = kExample;
     bytes[1] = static_cast<std::byte>(state_octet);
@@ -76,6 +76,17 @@ TEST(ControlPacketTest, WhatSection686DiscardsIsDiscarded) {
   EXPECT_FALSE(zeroed(8, 0x80)) << "Init";
   EXPECT_TRUE(zeroed(8, 0x40)) << "Down";
   EXPECT_TRUE(zeroed(8, 0x00)) << "AdminDown";
+}
+
+TEST(ControlPacketTest, TheABitIsReadAndLeftToOthers) {
+  auto bytes = kExample;
+  bytes[1] = std::byte{0xC4};
+  bytes[3] = std::byte{26};
+  bytes.resize(26);
+  const auto packet = decode(bytes);
+  ASSERT_TRUE(packet) << packet.error();
+  EXPECT_TRUE(packet->authenticated);
+  EXPECT_FALSE(decode(kExample)->authenticated);
 }
 
 TEST(ControlPacketTest, EveryShorterPieceIsRefused) {

@@ -143,6 +143,16 @@ TEST(ReadPeers, BfdTakesItsAddressesFromThePeer) {
               ElementsAre(expected));
 }
 
+TEST(ReadPeers, BfdMayBeAuthenticated) {
+  const auto config = parse_config(
+      file_with("bfd: {authentication: meticulous-keyed-md5, key_file: /nowhere/bfd, key_id: 0}"), "t.yaml");
+  ASSERT_TRUE(config);
+  ASSERT_EQ(config->bfd.size(), 1U);
+  EXPECT_EQ(config->bfd[0].authentication,
+            (bfd::Authentication{
+                .type = bfd::AuthenticationType::kMeticulousKeyedMd5, .key_id = 0, .file = "/nowhere/bfd"}));
+}
+
 struct Refused {
   const char* as;
   std::string keys;
@@ -154,6 +164,16 @@ TEST(ReadPeers, RefusesWithOneExactComplaint) {
   const std::string long_text(129, 'x');
   for (const Refused& row : std::initializer_list<Refused>{
            {"65001", "bfd: {multiplier: 0}", "bfd.multiplier: value '0': must be a number from 1 to 255"},
+           {"65001", "bfd: {authentication: md5, key_file: /k}",
+            "bfd.authentication: value 'md5': must be one of simple-password, keyed-md5, "
+            "meticulous-keyed-md5, keyed-sha1, meticulous-keyed-sha1"},
+           {"65001", "bfd: {authentication: keyed-sha1}",
+            "bfd.authentication: value 'keyed-sha1': needs key_file"},
+           {"65001", "bfd: {key_file: /k}", "bfd.key_file: value '/k': has no use without authentication"},
+           {"65001", "bfd: {authentication: keyed-sha1, key_file: /dev}",
+            "bfd.key_file: value '/dev': is not a regular file"},
+           {"65001", "bfd: {authentication: keyed-sha1, key_file: /k, key_id: 256}",
+            "bfd.key_id: value '256': must be a number from 0 to 255"},
            {"65001", "bfd: {transmit_interval: 5}",
             "bfd.transmit_interval: value '5': must be a number from 10 to 60000"},
            {"ours", "port: 179", "as: value 'ours': 'ours' is not an AS number (1 to 4294967295)"},
