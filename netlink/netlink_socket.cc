@@ -64,6 +64,12 @@ Result<NetlinkSocket> NetlinkSocket::open(int protocol, int receive_buffer) {
   return NetlinkSocket(std::move(fd));
 }
 
+Status NetlinkSocket::make_room_to_send(std::size_t bytes) {
+  constexpr std::size_t kOverhead = 4096;
+  if (bytes + kOverhead <= kSendBytes) return {};
+  return set_buffer(fd_.get(), SO_SNDBUFFORCE, SO_SNDBUF, static_cast<int>(bytes + kOverhead), "SO_SNDBUF");
+}
+
 Status NetlinkSocket::send(std::span<const std::byte> messages) {
   const sockaddr_nl kernel{.nl_family = AF_NETLINK, .nl_pad = 0, .nl_pid = 0, .nl_groups = 0};
   for (;;) {

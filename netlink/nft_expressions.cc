@@ -61,6 +61,15 @@ void NftExpressions::load_ipv6_destination(std::uint32_t to) {
 void NftExpressions::load_destination_port(std::uint32_t to) {
   load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(udphdr, dest), sizeof(in_port_t), to);
 }
+void NftExpressions::load_icmp_type(std::uint32_t to) {
+  load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, to);
+}
+
+void NftExpressions::load_flow_state() {
+  nftnl_expr* expression = add("ct");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_DREG, at(0));
+}
 
 void NftExpressions::load_route_back() {
   nftnl_expr* expression = add("fib");
@@ -115,6 +124,13 @@ void NftExpressions::look_up(const char* map, std::uint32_t to) {
   nftnl_expr_set_str(expression, NFTNL_EXPR_LOOKUP_SET, map);
 }
 
+void NftExpressions::look_up_verdict(const char* map) {
+  nftnl_expr* expression = add("lookup");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_SREG, at(0));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+  nftnl_expr_set_str(expression, NFTNL_EXPR_LOOKUP_SET, map);
+}
+
 void NftExpressions::from_container() {
   load_meta(NFT_META_IIFNAME);
   is_equal(std::as_bytes(std::span(kContainerPrefix)));
@@ -122,6 +138,14 @@ void NftExpressions::from_container() {
 void NftExpressions::to_container() {
   load_meta(NFT_META_OIFNAME);
   is_equal(std::as_bytes(std::span(kContainerPrefix)));
+}
+void NftExpressions::not_from_container() {
+  load_meta(NFT_META_IIFNAME);
+  is_not_equal(std::as_bytes(std::span(kContainerPrefix)));
+}
+void NftExpressions::not_to_container() {
+  load_meta(NFT_META_OIFNAME);
+  is_not_equal(std::as_bytes(std::span(kContainerPrefix)));
 }
 void NftExpressions::is_family(std::uint8_t family) {
   load_meta(NFT_META_NFPROTO);

@@ -27,6 +27,10 @@ class NftExpressions {
   void load_ipv6_destination(std::uint32_t to = 0);
   // Of TCP, UDP and SCTP, which have it at the same place.
   void load_destination_port(std::uint32_t to = 0);
+  // The first octet behind the IP header: the type, of ICMP.
+  void load_icmp_type(std::uint32_t to = 0);
+  // NF_CT_STATE_BIT(IP_CT_*): what connection tracking says of the packet.
+  void load_flow_state();
   // 1 if the route back to the packet's source leaves by the interface it came in by, else 0.
   void load_route_back();
   // RTN_*: what kind of address the destination is to this host.
@@ -50,9 +54,14 @@ class NftExpressions {
   // The same, and what the map yields goes to registers from `to` on.
   void look_up(const char* map, std::uint32_t to);
 
+  // The same, and the verdict that the map yields ends the rule.
+  void look_up_verdict(const char* map);
+
   // By an interface of a container: comparing fewer bytes than a name has is what "tp*" means.
   void from_container();
   void to_container();
+  void not_from_container();
+  void not_to_container();
   void is_family(std::uint8_t family);  // NFPROTO_*
 
   void count();

@@ -38,7 +38,7 @@ using RulePtr = std::unique_ptr<nftnl_rule, NftnlDelete<nftnl_rule, nftnl_rule_f
 
 }  // namespace
 
-NftTransaction::NftTransaction(NetlinkSocket& socket) : socket_(socket) {
+NftTransaction::NftTransaction(NetlinkSocket& socket, const char* table) : socket_(socket), table_(table) {
   append_marker(NFNL_MSG_BATCH_BEGIN);
 }
 
@@ -62,58 +62,58 @@ void NftTransaction::append(std::string description, std::uint16_t type, std::ui
 
 void NftTransaction::add_table() {
   const TablePtr table(nftnl_table_alloc());
-  nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kNftTable);
-  append(fmt::format("add table inet {}", kNftTable), NFT_MSG_NEWTABLE, NLM_F_CREATE,
+  nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, table_);
+  append(fmt::format("add table inet {}", table_), NFT_MSG_NEWTABLE, NLM_F_CREATE,
          [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, table.get()); });
 }
 
 void NftTransaction::delete_table() {
   const TablePtr table(nftnl_table_alloc());
-  nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kNftTable);
-  append(fmt::format("delete table inet {}", kNftTable), NFT_MSG_DELTABLE, 0,
+  nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, table_);
+  append(fmt::format("delete table inet {}", table_), NFT_MSG_DELTABLE, 0,
          [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, table.get()); });
 }
 
 void NftTransaction::add_base_chain(const char* chain, const char* type, Hook hook) {
   const ChainPtr object(nftnl_chain_alloc());
-  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, kNftTable);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table_);
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain);
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TYPE, type);
   nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_HOOKNUM, hook.number);
   nftnl_chain_set_s32(object.get(), NFTNL_CHAIN_PRIO, hook.priority);
   nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
-  append(fmt::format("add chain inet {} {}", kNftTable, chain), NFT_MSG_NEWCHAIN, NLM_F_CREATE,
+  append(fmt::format("add chain inet {} {}", table_, chain), NFT_MSG_NEWCHAIN, NLM_F_CREATE,
          [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
 }
 
 void NftTransaction::add_chain(const char* chain) {
   const ChainPtr object(nftnl_chain_alloc());
-  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, kNftTable);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table_);
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain);
-  append(fmt::format("add chain inet {} {}", kNftTable, chain), NFT_MSG_NEWCHAIN, NLM_F_CREATE,
+  append(fmt::format("add chain inet {} {}", table_, chain), NFT_MSG_NEWCHAIN, NLM_F_CREATE,
          [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
 }
 
 void NftTransaction::delete_chain(const char* chain) {
   const ChainPtr object(nftnl_chain_alloc());
-  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, kNftTable);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table_);
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain);
-  append(fmt::format("delete chain inet {} {}", kNftTable, chain), NFT_MSG_DELCHAIN, 0,
+  append(fmt::format("delete chain inet {} {}", table_, chain), NFT_MSG_DELCHAIN, 0,
          [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
 }
 
 void NftTransaction::flush_chain(const char* chain) {
   const RulePtr all(nftnl_rule_alloc());  // without a handle: every rule of the chain
-  nftnl_rule_set_str(all.get(), NFTNL_RULE_TABLE, kNftTable);
+  nftnl_rule_set_str(all.get(), NFTNL_RULE_TABLE, table_);
   nftnl_rule_set_str(all.get(), NFTNL_RULE_CHAIN, chain);
-  append(fmt::format("flush chain inet {} {}", kNftTable, chain), NFT_MSG_DELRULE, 0,
+  append(fmt::format("flush chain inet {} {}", table_, chain), NFT_MSG_DELRULE, 0,
          [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, all.get()); });
 }
 
 void NftTransaction::add_rule(const char* chain, const char* comment,
                               const std::function<void(nftnl_rule&)>& fill) {
   const RulePtr rule(nftnl_rule_alloc());
-  nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, kNftTable);
+  nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, table_);
   nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain);
   // What `nft list ruleset` shows behind the rule, for the person who wonders.
   const std::unique_ptr<nftnl_udata_buf, void (*)(const nftnl_udata_buf*)> user_data(
@@ -122,36 +122,60 @@ void NftTransaction::add_rule(const char* chain, const char* comment,
   nftnl_rule_set_data(rule.get(), NFTNL_RULE_USERDATA, nftnl_udata_buf_data(user_data.get()),
                       nftnl_udata_buf_len(user_data.get()));
   fill(*rule);
-  append(fmt::format("add rule inet {} {} ({})", kNftTable, chain, comment), NFT_MSG_NEWRULE,
+  append(fmt::format("add rule inet {} {} ({})", table_, chain, comment), NFT_MSG_NEWRULE,
          NLM_F_CREATE | NLM_F_APPEND,
          [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, rule.get()); });
 }
 
 void NftTransaction::add_set(const char* set, SetType key) {
-  add_map(set, key, {0, 0});
+  add_set_of(set, key, {0, 0}, 0, {});
 }
 
 void NftTransaction::add_map(const char* map, SetType key, SetType data) {
+  add_set_of(map, key, data, NFT_SET_MAP, {});
+}
+
+void NftTransaction::add_verdict_map(const char* map, SetType key) {
+  add_set_of(map, key, {NFT_DATA_VERDICT, 0}, NFT_SET_MAP, {});
+}
+
+void NftTransaction::add_interval_set(const char* set, SetType key, std::span<const std::uint8_t> fields) {
+  add_set_of(set, key, {0, 0}, NFT_SET_INTERVAL | NFT_SET_CONCAT, fields);
+}
+
+void NftTransaction::add_set_of(const char* set, SetType key, SetType data, std::uint32_t flags,
+                                std::span<const std::uint8_t> fields) {
   const SetPtr object(nftnl_set_alloc());
-  nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, kNftTable);
-  nftnl_set_set_str(object.get(), NFTNL_SET_NAME, map);
+  nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, table_);
+  nftnl_set_set_str(object.get(), NFTNL_SET_NAME, set);
   nftnl_set_set_u32(object.get(), NFTNL_SET_ID, ++sets_);  // names a set inside the transaction
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_TYPE, key.types);
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_LEN, key.size);
-  if (data.size != 0) {
-    nftnl_set_set_u32(object.get(), NFTNL_SET_FLAGS, NFT_SET_MAP);
+  if (flags != 0) nftnl_set_set_u32(object.get(), NFTNL_SET_FLAGS, flags);
+  if (flags & NFT_SET_MAP) {
     nftnl_set_set_u32(object.get(), NFTNL_SET_DATA_TYPE, data.types);
     nftnl_set_set_u32(object.get(), NFTNL_SET_DATA_LEN, data.size);
   }
-  append(fmt::format("add set inet {} {}", kNftTable, map), NFT_MSG_NEWSET, NLM_F_CREATE,
+  // In which order of bytes nft shall show the key.
+  constexpr std::uint32_t kHostOrder = 1, kNetworkOrder = 2;
+  const std::unique_ptr<nftnl_udata_buf, void (*)(const nftnl_udata_buf*)> user_data(
+      nftnl_udata_buf_alloc(64), nftnl_udata_buf_free);
+  nftnl_udata_put_u32(user_data.get(), NFTNL_UDATA_SET_KEYBYTEORDER,
+                      (flags & NFT_SET_MAP) && data.types == NFT_DATA_VERDICT ? kHostOrder : kNetworkOrder);
+  nftnl_set_set_data(object.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(user_data.get()),
+                     nftnl_udata_buf_len(user_data.get()));
+  if (!fields.empty())
+    nftnl_set_set_data(object.get(), NFTNL_SET_DESC_CONCAT, fields.data(),
+                       static_cast<std::uint32_t>(fields.size()));
+  append(fmt::format("add set inet {} {}", table_, set), NFT_MSG_NEWSET, NLM_F_CREATE,
          [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, object.get()); });
 }
 
 void NftTransaction::delete_set(const char* set) {
   const SetPtr object(nftnl_set_alloc());
-  nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, kNftTable);
+  nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, table_);
   nftnl_set_set_str(object.get(), NFTNL_SET_NAME, set);
-  append(fmt::format("delete set inet {} {}", kNftTable, set), NFT_MSG_DELSET, 0,
+  append(fmt::format("delete set inet {} {}", table_, set), NFT_MSG_DELSET, 0,
          [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, object.get()); });
 }
 
@@ -170,32 +194,37 @@ void NftTransaction::append_elements(const char* verb, const char* set, std::uin
   while (!elements.empty()) {
     const auto part = elements.first(std::min(elements.size(), kElementsPerRequest));
     elements = elements.subspan(part.size());
-    descriptions_.push_back(fmt::format("{} elements of set inet {} {}", verb, kNftTable, set));
+    descriptions_.push_back(fmt::format("{} elements of set inet {} {}", verb, table_, set));
     MessageWriter writer(buffer_);
     writer.begin(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type),
                  static_cast<std::uint16_t>(NLM_F_REQUEST | flags), socket_.next_sequence());
     nfgenmsg family{};
     family.nfgen_family = NFPROTO_INET;
     writer.fixed(family);
-    write_elements(writer, set, part);
+    write_elements(writer, set, part, table_);
     writer.end();
   }
 }
 
 Status NftTransaction::commit() {
   if (descriptions_.size() == 1) return {};
-  // The kernel answers for every request, once it has carried out or undone them all, and the last answer is
-  // the end. It answers for the opening marker alone when it does not even look at the requests: they need a
-  // capability, or there is no nf_tables.
+  // The kernel answers once it has carried out or undone all requests: for each that it refused, and for the
+  // last, which asks for it. It answers for the opening marker alone when it does not even look at the
+  // requests, which need a capability, or there is no nf_tables; or when it refuses them as a whole.
+  std::size_t last_request = 0;
   for (std::size_t at = 0; at < buffer_.size();) {
     nlmsghdr header;
     std::memcpy(&header, buffer_.data() + at, sizeof header);
-    if (header.nlmsg_type != NFNL_MSG_BATCH_BEGIN) header.nlmsg_flags |= NLM_F_ACK;
-    std::memcpy(buffer_.data() + at, &header, sizeof header);
+    last_request = at;
     at += NLMSG_ALIGN(header.nlmsg_len);
   }
+  nlmsghdr header;
+  std::memcpy(&header, buffer_.data() + last_request, sizeof header);
+  header.nlmsg_flags |= NLM_F_ACK;
+  std::memcpy(buffer_.data() + last_request, &header, sizeof header);
   const std::size_t last = descriptions_.size() - 1;
   append_marker(NFNL_MSG_BATCH_END);
+  TOWPATH_TRY_STATUS(socket_.make_room_to_send(buffer_.size()));
   TOWPATH_TRY_STATUS(socket_.send(buffer_));
   Error first;
   for (bool done = false; !done;) {

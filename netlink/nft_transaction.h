@@ -2,8 +2,8 @@
 //
 // Model
 //   Each call appends one request, commit() sends them between the batch markers of nfnetlink. The table is
-//   inet towpath: nothing outside it is ever named, and its name is the mark by which a restarted agent knows
-//   it. Order is the caller's: what is referred to comes before what refers to it.
+//   inet towpath, or another one of ours: nothing outside it is ever named, and its name is the mark by which
+//   a restarted agent knows it. Order is the caller's: what is referred to comes before what refers to it.
 //
 // Ownership: refers to a NETLINK_NETFILTER socket. Failure: the refused request in words, with the kernel's
 // text; the kernel has then changed nothing.
@@ -37,7 +37,8 @@ class NftTransaction {
     std::uint32_t size;
   };
 
-  explicit NftTransaction(NetlinkSocket& socket);
+  // `table` outlives it.
+  explicit NftTransaction(NetlinkSocket& socket, const char* table = kNftTable);
 
   // Makes it unless it is there.
   void add_table();
@@ -55,6 +56,11 @@ class NftTransaction {
   // Of single values, in a hash table.
   void add_set(const char* set, SetType key);
   void add_map(const char* map, SetType key, SetType data);
+  // The map yields where to go on.
+  void add_verdict_map(const char* map, SetType key);
+  // Of intervals in each field: `fields` are their lengths in bytes, at least two (the kernel wants that). A
+  // field begins at the next four bytes.
+  void add_interval_set(const char* set, SetType key, std::span<const std::uint8_t> fields);
   void delete_set(const char* set);
   void add_elements(const char* set, std::span<const SetElement> elements);
   void delete_elements(const char* set, std::span<const SetElement> elements);
@@ -69,7 +75,11 @@ class NftTransaction {
   void append_elements(const char* verb, const char* set, std::uint16_t type, std::uint16_t flags,
                        std::span<const SetElement> elements);
 
+  void add_set_of(const char* set, SetType key, SetType data, std::uint32_t flags,
+                  std::span<const std::uint8_t> fields);
+
   NetlinkSocket& socket_;
+  const char* table_;
   std::vector<std::byte> buffer_;
   std::vector<std::string> descriptions_;  // of each request; the first is the opening marker
   std::uint32_t first_sequence_ = 0;

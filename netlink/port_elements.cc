@@ -107,8 +107,9 @@ std::optional<IpAddress> decode_hairpin(AddressFamily family, std::span<const st
   return *IpAddress::from_bytes(bytes.first(address));
 }
 
-void write_elements(MessageWriter& writer, const char* set, std::span<const SetElement> elements) {
-  writer.text(NFTA_SET_ELEM_LIST_TABLE, kNftTable);
+void write_elements(MessageWriter& writer, const char* set, std::span<const SetElement> elements,
+                    const char* table) {
+  writer.text(NFTA_SET_ELEM_LIST_TABLE, table);
   writer.text(NFTA_SET_ELEM_LIST_SET, set);
   if (elements.empty()) return;
   const auto write_data = [&](std::uint16_t type, const std::vector<std::byte>& value) {
@@ -116,11 +117,22 @@ void write_elements(MessageWriter& writer, const char* set, std::span<const SetE
     writer.attribute(NFTA_DATA_VALUE, std::span<const std::byte>(value));
     writer.end_nest(data);
   };
+  const auto write_verdict = [&](const std::string& go_to) {
+    const std::size_t data = writer.nest(NFTA_SET_ELEM_DATA | NLA_F_NESTED);
+    const std::size_t verdict = writer.nest(NFTA_DATA_VERDICT | NLA_F_NESTED);
+    const auto code = static_cast<std::uint32_t>(go_to.empty() ? NF_ACCEPT : NFT_GOTO);
+    writer.number(NFTA_VERDICT_CODE, htonl(code));
+    if (!go_to.empty()) writer.text(NFTA_VERDICT_CHAIN, go_to);
+    writer.end_nest(verdict);
+    writer.end_nest(data);
+  };
   const std::size_t list = writer.nest(NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED);
   for (const SetElement& element : elements) {
     const std::size_t one = writer.nest(NFTA_LIST_ELEM | NLA_F_NESTED);
     write_data(NFTA_SET_ELEM_KEY, element.key);
+    if (!element.key_end.empty()) write_data(NFTA_SET_ELEM_KEY_END, element.key_end);
     if (!element.data.empty()) write_data(NFTA_SET_ELEM_DATA, element.data);
+    if (element.is_verdict) write_verdict(element.go_to);
     writer.end_nest(one);
   }
   writer.end_nest(list);

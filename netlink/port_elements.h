@@ -40,10 +40,15 @@ void append_nft_marker(std::vector<std::byte>& out, std::uint16_t type, std::uin
 
 struct SetElement {
   std::vector<std::byte> key;
-  std::vector<std::byte> data{};  // empty: of a set, or not told
+  std::vector<std::byte> data{};     // empty: of a set, or not told
+  std::vector<std::byte> key_end{};  // of intervals: the last key of each field
+  // Of verdict maps: where to go on, or NF_ACCEPT where there is no chain.
+  bool is_verdict = false;
+  std::string go_to{};
 };
 // Writes the attributes that every message about elements has: table, set, and the elements.
-void write_elements(MessageWriter& writer, const char* set, std::span<const SetElement> elements);
+void write_elements(MessageWriter& writer, const char* set, std::span<const SetElement> elements,
+                    const char* table = kNftTable);
 // Calls visit(SetElement) for the elements of one answer.
 void for_each_element(const MessageView& message, const std::function<void(const SetElement&)>& visit);
 

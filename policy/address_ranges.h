@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "policy/ruleset.h"
+#include "towpath/policy/ruleset.h"
 
 namespace towpath::policy {
 

@@ -24,11 +24,17 @@ std::string text_of(const PortClass& spans) {
 
 }  // namespace
 
-std::string Names::name(std::string_view prefix, const std::string& meaning) {
+// Whoever writes policies could look for two with one hash.
+std::string Names::chain(std::string_view prefix, const std::string& meaning) {
   std::string name = fmt::format("{}{:016x}", prefix, hash(meaning));
-  // Whoever writes policies could look for two with one hash.
-  while (meanings_.emplace(name, meaning).first->second != meaning) name += 'x';
+  while (chains_.emplace(name, meaning).first->second != meaning) name += 'x';
   return name;
+}
+
+ClassId Names::port_class(const PortClass& spans) {
+  auto id = static_cast<ClassId>(hash(text_of(spans)));
+  while (id == kAll || classes_.emplace(id, spans).first->second != spans) ++id;
+  return id;
 }
 
 std::size_t ChainBuilder::mark_of(const PortSet& ports) {
@@ -47,17 +53,17 @@ void ChainBuilder::allow_network(const AddressRange& range, const PortSet& ports
   if (!ports.empty()) networks_.push_back({range, mark_of(ports)});
 }
 
-PolicyChain ChainBuilder::build(std::map<ClassName, PortClass>& classes, Names& names) {
-  std::map<Marks, ClassName> known;
-  const auto class_of = [&](Marks marks) -> const ClassName& {
+PolicyChain ChainBuilder::build(std::map<ClassId, PortClass>& classes, Names& names) {
+  std::map<Marks, ClassId> known;
+  const auto class_of = [&](Marks marks) {
     marks.insert(everybody_.begin(), everybody_.end());
-    const auto [entry, is_new] = known.try_emplace(marks);
+    const auto [entry, is_new] = known.try_emplace(marks, kAll);
     if (!is_new) return entry->second;
     std::vector<const PortSet*> sets;
     for (const std::size_t mark : marks) sets.push_back(&ports_[mark]);
     PortSet united = PortSet::unite(sets);
     if (!united.all) {
-      entry->second = names.name(direction_ == Direction::kIngress ? "pi_" : "pe_", text_of(united.spans));
+      entry->second = names.port_class(united.spans);
       classes.emplace(entry->second, std::move(united.spans));
     }
     return entry->second;
@@ -70,24 +76,24 @@ PolicyChain ChainBuilder::build(std::map<ClassName, PortClass>& classes, Names& 
   std::map<AddressRange, const Marks*> pieces;
   for (const auto& [range, marks] : cut) {
     pieces[range] = &marks;
-    const ClassName& name = class_of(marks);
-    if (chain.others == name) continue;
+    const ClassId id = class_of(marks);
+    if (chain.others == id) continue;
     if (!chain.networks.empty()) {
       const auto last = std::prev(chain.networks.end());
-      if (last->second == name && last->first.last.plus(1) == range.first &&
+      if (last->second == id && last->first.last.plus(1) == range.first &&
           range.first.family() == last->first.last.family() && last->first.last < range.first) {
         const AddressRange joined{last->first.first, range.last};
         chain.networks.erase(last);
-        chain.networks.emplace(joined, name);
+        chain.networks.emplace(joined, id);
         continue;
       }
     }
-    chain.networks.emplace(range, name);
+    chain.networks.emplace(range, id);
   }
   for (const auto& [address, marks] : hosts_) {
     // A host in a network has what the network has, too.
     Marks all = marks;
-    std::optional<ClassName> without = chain.others;
+    std::optional<ClassId> without = chain.others;
     const auto behind = pieces.upper_bound({address, Prefix::default_route(AddressFamily::kIpv6).last()});
     if (behind != pieces.begin()) {
       const auto& [range, covering] = *std::prev(behind);
@@ -96,8 +102,8 @@ PolicyChain ChainBuilder::build(std::map<ClassName, PortClass>& classes, Names& 
         without = class_of(*covering);
       }
     }
-    const ClassName& name = class_of(all);
-    if (without != name) chain.hosts.emplace(address, name);
+    const ClassId id = class_of(all);
+    if (without != id) chain.hosts.emplace(address, id);
   }
   return chain;
 }

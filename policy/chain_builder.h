@@ -8,17 +8,19 @@
 
 #include "policy/address_ranges.h"
 #include "policy/port_set.h"
-#include "policy/ruleset.h"
+#include "towpath/policy/ruleset.h"
 
 namespace towpath::policy {
 
 // Gives out names made from what they stand for: the same for the same, and never one for two.
 class Names {
  public:
-  std::string name(std::string_view prefix, const std::string& meaning);
+  std::string chain(std::string_view prefix, const std::string& meaning);
+  ClassId port_class(const PortClass& spans);
 
  private:
-  std::map<std::string, std::string> meanings_;  // by name
+  std::map<std::string, std::string> chains_;  // name to meaning
+  std::map<ClassId, PortClass> classes_;
 };
 
 class ChainBuilder {
@@ -31,7 +33,7 @@ class ChainBuilder {
   void allow_network(const AddressRange& range, const PortSet& ports);
 
   // Adds the classes that the chain names.
-  PolicyChain build(std::map<ClassName, PortClass>& classes, Names& names);
+  PolicyChain build(std::map<ClassId, PortClass>& classes, Names& names);
 
  private:
   using Marks = std::set<std::size_t>;  // of entries of ports_

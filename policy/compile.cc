@@ -135,7 +135,7 @@ class Compiler {
     const NamedPorts named = by_name ? endpoint.ports : NamedPorts();
     for (const NamedPort& port : named)
       meaning += fmt::format("{}:{}={} ", static_cast<unsigned>(port.protocol), port.name, port.port);
-    const std::string name = names_.name("i_", meaning);
+    const std::string name = names_.chain("i_", meaning);
     if (out_.chains.contains(name)) return name;
     ChainBuilder builder(Direction::kIngress);
     for (ResolvedPolicy* policy : policies) {
@@ -146,7 +146,7 @@ class Compiler {
   }
 
   std::string egress_chain(const std::vector<ResolvedPolicy*>& policies) {
-    const std::string name = names_.name("e_", meaning_of(policies));
+    const std::string name = names_.chain("e_", meaning_of(policies));
     if (out_.chains.contains(name)) return name;
     ChainBuilder builder(Direction::kEgress);
     for (ResolvedPolicy* policy : policies) {

@@ -9,9 +9,9 @@
 
 #include <span>
 
-#include "policy/ruleset.h"
 #include "towpath/policy/endpoint.h"
 #include "towpath/policy/network_policy.h"
+#include "towpath/policy/ruleset.h"
 
 namespace towpath::policy {
 

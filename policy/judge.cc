@@ -1,13 +1,13 @@
 #include <algorithm>
 
-#include "policy/ruleset.h"
+#include "towpath/policy/ruleset.h"
 
 namespace towpath::policy {
 namespace {
 
-bool class_allows(const DesiredRuleset& ruleset, const ClassName& name, const FirstPacket& packet) {
-  if (name == kAll) return true;
-  return std::ranges::any_of(ruleset.classes.at(name), [&](const PortSpan& span) {
+bool class_allows(const DesiredRuleset& ruleset, ClassId id, const FirstPacket& packet) {
+  if (id == kAll) return true;
+  return std::ranges::any_of(ruleset.classes.at(id), [&](const PortSpan& span) {
     return span.protocol == packet.protocol && packet.port >= span.ports.first &&
            packet.port <= span.ports.last;
   });
@@ -23,9 +23,9 @@ bool chain_allows(const DesiredRuleset& ruleset, const std::optional<std::string
   // The last range that begins at or before it; IPv6 addresses come behind all of IPv4.
   const auto behind = chain.networks.upper_bound({other, Prefix::default_route(AddressFamily::kIpv6).last()});
   if (behind != chain.networks.begin()) {
-    const auto& [range, name_of_class] = *std::prev(behind);
+    const auto& [range, id] = *std::prev(behind);
     if (range.last.family() == other.family() && other <= range.last)
-      return class_allows(ruleset, name_of_class, packet);
+      return class_allows(ruleset, id, packet);
   }
   return chain.others && class_allows(ruleset, *chain.others, packet);
 }

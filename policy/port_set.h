@@ -4,7 +4,7 @@
 #include <compare>
 #include <span>
 
-#include "policy/ruleset.h"
+#include "towpath/policy/ruleset.h"
 
 namespace towpath::policy {
 

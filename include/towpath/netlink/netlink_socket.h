@@ -33,6 +33,8 @@ class NetlinkSocket {
   int fd() const { return fd_.get(); }
   std::uint32_t next_sequence() { return ++sequence_; }
 
+  // For what is larger than a batch of Batch: the kernel refuses what does not fit the send buffer.
+  Status make_room_to_send(std::size_t bytes);
   // Whole messages, in one system call.
   Status send(std::span<const std::byte> messages);
   // One datagram; the span is valid until the next call. kUnavailable with ENOBUFS: the kernel dropped

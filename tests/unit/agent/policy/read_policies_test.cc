@@ -251,7 +251,8 @@ TEST_F(LoadPolicies, RefusesAllForOneFile) {
   write("b.yaml", "nonsense");
   const auto set = load_policies(directory_.path());
   ASSERT_FALSE(set);
-  EXPECT_THAT(set.error(), ElementsAre(HasSubstr(directory_.path() + "/b.yaml:1: value 'nonsense': must be a mapping")));
+  EXPECT_THAT(set.error(),
+              ElementsAre(HasSubstr(directory_.path() + "/b.yaml:1: value 'nonsense': must be a mapping")));
   std::filesystem::remove(directory_.path() + "/b.yaml");
   std::filesystem::create_symlink("nowhere", directory_.path() + "/c.yaml");
   EXPECT_THAT(load_policies(directory_.path()).error(), ElementsAre(HasSubstr("/c.yaml: open")));

@@ -7,7 +7,7 @@
 //   direction has a chain there; endpoints with the same policies share it.
 //
 //   A chain looks the other end's address up: as that of one host, then as part of a network, then as anybody
-//   else's. The first that is found names a port class, which decides; nothing found: drop. So a class holds
+//   else's. The first that is found says a port class, which decides; nothing found: drop. So a class holds
 //   all that any rule allows to this address, and the number of rules does not count. Addresses that are
 //   treated alike have the same class.
 //
@@ -46,16 +46,16 @@ struct AddressRange {
   friend auto operator<=>(const AddressRange&, const AddressRange&) = default;
 };
 
-// The name of a class in DesiredRuleset, or kAll: everything of all protocols.
-using ClassName = std::string;
-inline constexpr std::string_view kAll{};
+// A class of DesiredRuleset by its number, or kAll: everything of all protocols.
+using ClassId = std::uint32_t;
+inline constexpr ClassId kAll = 0xFFFFFFFF;
 
 struct PolicyChain {
   Direction direction = Direction::kIngress;
   std::vector<std::string> policies{};  // their ids, in order
-  std::map<IpAddress, ClassName> hosts{};
-  std::map<AddressRange, ClassName> networks{};  // disjoint
-  std::optional<ClassName> others{};
+  std::map<IpAddress, ClassId> hosts{};
+  std::map<AddressRange, ClassId> networks{};  // disjoint
+  std::optional<ClassId> others{};
   friend bool operator==(const PolicyChain&, const PolicyChain&) = default;
 };
 
@@ -67,8 +67,7 @@ struct EndpointVerdict {
 };
 
 struct DesiredRuleset {
-  // A class is for one direction, as its chains are.
-  std::map<ClassName, PortClass> classes{};
+  std::map<ClassId, PortClass> classes{};
   std::map<std::string, PolicyChain> chains{};
   std::map<std::string, EndpointVerdict> endpoints{};  // by interface
   friend bool operator==(const DesiredRuleset&, const DesiredRuleset&) = default;
