@@ -58,7 +58,8 @@ Status adopt(asio::posix::stream_descriptor& descriptor, int fd) {
 Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentConfig& config, Log& log,
                                             Notifier& notifier) {
   TOWPATH_TRY_STATUS(netlink::check_privilege());
-  TOWPATH_TRY(auto store, ipam::StateStore::open(config.state_dir, ipam::StateStore::OpenMode::kCreate));
+  TOWPATH_TRY(auto store, ipam::StateStore::open(config.state_dir, ipam::StateStore::OpenMode::kCreate,
+                                                 ipam::StoreLook::kWhole));
   std::unique_ptr<Agent> agent(new Agent(loop, config, log, notifier, std::move(store)));
   // What another agent on this host makes fail, the control socket and port 179, comes before anything is
   // changed that is this other agent's. No session begins before the loop runs.
@@ -143,7 +144,8 @@ void Agent::look_after_store() {
   const bool was_missed = std::exchange(store_is_missed_, !store_.is_in_place());
   if (!store_is_missed_ || !was_missed) return;
   const auto begin_again = [&]() -> Status {
-    TOWPATH_TRY(auto store, ipam::StateStore::open(config_.state_dir, ipam::StateStore::OpenMode::kCreate));
+    TOWPATH_TRY(auto store, ipam::StateStore::open(config_.state_dir, ipam::StateStore::OpenMode::kCreate,
+                                                   ipam::StoreLook::kWhole));
     TOWPATH_TRY_STATUS(store.set_owned_blocks(config_.blocks, config_.pools));
     store_ = std::move(store);
     return {};

@@ -20,7 +20,8 @@ std::string format_time(WallTime time) {
 }
 
 Result<ipam::StateStore> open_store(const std::string& state_dir) {
-  auto store = ipam::StateStore::open(state_dir, ipam::StateStore::OpenMode::kExisting);
+  auto store =
+      ipam::StateStore::open(state_dir, ipam::StateStore::OpenMode::kExisting, ipam::StoreLook::kWhole);
   if (store || store.error().kind != ErrorKind::kNotFound) return store;
   return fail(
       ErrorKind::kNotFound,

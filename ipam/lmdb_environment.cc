@@ -47,7 +47,8 @@ std::string lock_path(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string& path, bool create) {
+Result<std::unique_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string& path, bool create,
+                                                               StoreLook look) {
   struct stat directory{};
   if (::stat(path.c_str(), &directory) != 0) return fail_errno(errno, fmt::format("state store {}", path));
   if (!create) {
@@ -65,7 +66,7 @@ Result<std::unique_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string
       std::ranges::find(open_files.identities, before) != open_files.identities.end()) {
     return fail(ErrorKind::kConflict, fmt::format("state store {} is open in this process already", path));
   }
-  TOWPATH_TRY(const auto damage, find_damage(environment->data_path()));
+  TOWPATH_TRY(const auto damage, find_damage(environment->data_path(), look));
   if (damage) return std::unexpected(environment->damaged(*damage));
   set_words_on_damage(environment->damaged("it changed while it was in use").message);
   int code = mdb_env_create(&environment->env_);

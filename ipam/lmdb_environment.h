@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "towpath/base/error.h"
+#include "towpath/ipam/store_guard.h"
 
 namespace towpath::ipam {
 
@@ -29,8 +30,8 @@ struct FileIdentity {
 class LmdbEnvironment {
  public:
   // Opens the environment in the directory `path`, which must exist. With `create` makes its files if they
-  // are not there; without, kNotFound.
-  static Result<std::unique_ptr<LmdbEnvironment>> open(const std::string& path, bool create);
+  // are not there; without, kNotFound. kCorrupt: the look has found damage.
+  static Result<std::unique_ptr<LmdbEnvironment>> open(const std::string& path, bool create, StoreLook look);
   LmdbEnvironment(const LmdbEnvironment&) = delete;
   LmdbEnvironment& operator=(const LmdbEnvironment&) = delete;
   ~LmdbEnvironment();

@@ -20,7 +20,10 @@
 namespace towpath::ipam {
 namespace {
 
-constexpr std::size_t kMaxPages = 256;
+// Of a brief look. The second is what it looks at of a bigger store: the roots, and most of what is next to
+// them.
+constexpr std::size_t kSmallStore = 256;
+constexpr std::size_t kNearRoot = 8;
 // LMDB's own limit for the height of a tree (CURSOR_STACK).
 constexpr unsigned kMaxDepth = 32;
 // A tree that changes under the look is looked at again; a host where that happens so often is no broken one.
@@ -126,12 +129,8 @@ struct Step {
 
 class Walk {
  public:
-  Walk(const File& file, const Meta& meta)
-      : file_(file),
-        meta_(meta),
-        looks_at_leaves_(
-            std::ranges::all_of(meta.trees, [](const Tree& tree) { return tree.pages <= kMaxPages; })),
-        page_(meta.page_size) {}
+  Walk(const File& file, const Meta& meta, StoreLook look)
+      : file_(file), meta_(meta), most_pages_(most_pages(meta, look)), page_(meta.page_size) {}
 
   std::expected<std::optional<std::string>, int> run() {
     // Asked after the header was read: the pages of a tree are in the file before the header names it.
@@ -144,8 +143,8 @@ class Walk {
       if (auto wrong = find_place(root)) return wrong;
       steps_.push_back(root);
     }
-    // Branches before what is below them: so the leaves are known to be there.
-    for (std::size_t looked_at = 0; !steps_.empty() && looked_at < kMaxPages; ++looked_at) {
+    // Branches before what is below them: what is below those looked at is known to be there.
+    for (std::uint64_t looked_at = 0; !steps_.empty() && looked_at < most_pages_; ++looked_at) {
       const Step step = steps_.front();
       steps_.pop_front();
       const std::uint64_t offset = step.page * meta_.page_size;
@@ -157,6 +156,12 @@ class Walk {
   }
 
  private:
+  // Garbage can lead to the same pages again and again, but not to more than there are.
+  static std::uint64_t most_pages(const Meta& meta, StoreLook look) {
+    const bool is_small = meta.trees[0].pages + meta.trees[1].pages <= kSmallStore;
+    return look == StoreLook::kWhole || is_small ? meta.last_page + 1 : kNearRoot;
+  }
+
   std::optional<std::string> find_place(const Step& step) const {
     if (step.page < 2 || step.page > meta_.last_page || step.pages > meta_.last_page - step.page + 1) {
       return fmt::format("page {} is not one of it", step.page);
@@ -168,7 +173,7 @@ class Walk {
 
   std::optional<std::string> reach(const Step& step) {
     if (auto wrong = find_place(step)) return wrong;
-    if (looks_at_leaves_ || step.levels_below != 0) steps_.push_back(step);
+    if (steps_.size() < most_pages_) steps_.push_back(step);  // others would never be looked at
     return std::nullopt;
   }
 
@@ -234,18 +239,18 @@ class Walk {
 
   const File& file_;
   const Meta& meta_;
-  bool looks_at_leaves_;
+  std::uint64_t most_pages_;
   std::uint64_t file_size_ = 0;
   std::vector<std::byte> page_;
   std::deque<Step> steps_;
 };
 
-std::expected<std::optional<std::string>, int> look(const File& file) {
+std::expected<std::optional<std::string>, int> look(const File& file, StoreLook how) {
   TOWPATH_TRY(std::optional<Meta> meta, file.meta());
   for (int round = 0; meta && round < kRounds; ++round) {
     const std::uint32_t size = meta->page_size;
     if (size < 256 || size > 65536 || (size & (size - 1)) != 0) return "its header contradicts itself";
-    TOWPATH_TRY(auto damage, Walk(file, *meta).run());
+    TOWPATH_TRY(auto damage, Walk(file, *meta, how).run());
     if (!damage) break;
     // A writer reuses the pages of a tree no sooner than a newer one is in the header. So what was seen is
     // damage if this tree is the newest still.
@@ -258,14 +263,14 @@ std::expected<std::optional<std::string>, int> look(const File& file) {
 
 }  // namespace
 
-Result<std::optional<std::string>> find_damage(const std::string& data_path) {
+Result<std::optional<std::string>> find_damage(const std::string& data_path, StoreLook how) {
   UniqueFd fd(::open(data_path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd && errno == ENOENT) return std::nullopt;
   const auto unreadable = [&](int error) {
     return fail_errno(error, fmt::format("state store {}", data_path));
   };
   if (!fd) return unreadable(errno);
-  auto found = look(File(std::move(fd)));
+  auto found = look(File(std::move(fd)), how);
   if (!found) return unreadable(found.error());
   return *std::move(found);
 }

@@ -10,14 +10,14 @@
 #include <string>
 
 #include "towpath/base/error.h"
+#include "towpath/ipam/store_guard.h"
 
 namespace towpath::ipam {
 
 // What is wrong with the file, in a few words; nothing if all is well, also if there is no file yet or LMDB
-// sees by itself that it is none of its own. Looks at all pages of a tree of at most 256, which is a store of
-// some 2,000 endpoints. Of a bigger one it looks at the branches alone, so that ADD takes no longer when the
-// host has many containers; a leaf must lie inside the file. Writers may be at work meanwhile. Errors: the
-// file cannot be read.
-Result<std::optional<std::string>> find_damage(const std::string& data_path);
+// sees by itself that it is none of its own. A brief look is at all pages of a store of at most 256, which is
+// some 2,000 endpoints; of a bigger one at the pages nearest to the root, so that ADD takes no longer when
+// the host has many containers. Writers may be at work meanwhile. Errors: the file cannot be read.
+Result<std::optional<std::string>> find_damage(const std::string& data_path, StoreLook look);
 
 }  // namespace towpath::ipam

@@ -123,18 +123,19 @@ StateStore::StateStore(StateStore&&) noexcept = default;
 StateStore& StateStore::operator=(StateStore&&) noexcept = default;
 StateStore::~StateStore() = default;
 
-Result<StateStore> StateStore::open(const std::string& state_dir, OpenMode mode) {
+Result<StateStore> StateStore::open(const std::string& state_dir, OpenMode mode, StoreLook look) {
   TOWPATH_TRY(HostBoot boot, HostBoot::current());
-  return open(state_dir, mode, std::move(boot));
+  return open(state_dir, mode, look, std::move(boot));
 }
 
-Result<StateStore> StateStore::open(const std::string& state_dir, OpenMode mode, HostBoot boot) {
+Result<StateStore> StateStore::open(const std::string& state_dir, OpenMode mode, StoreLook look,
+                                    HostBoot boot) {
   const bool create = mode == OpenMode::kCreate;
   const std::string db = state_dir + "/db";
-  auto lmdb = LmdbEnvironment::open(db, create);
+  auto lmdb = LmdbEnvironment::open(db, create, look);
   if (!lmdb && create && lmdb.error().kind == ErrorKind::kNotFound) {
     TOWPATH_TRY_STATUS(make_directories(state_dir));
-    lmdb = LmdbEnvironment::open(db, create);
+    lmdb = LmdbEnvironment::open(db, create, look);
   }
   if (!lmdb) return std::unexpected(std::move(lmdb).error());
   return StateStore(std::make_unique<Environment>(*std::move(lmdb), std::move(boot)));

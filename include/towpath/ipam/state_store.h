@@ -46,6 +46,7 @@
 #include "towpath/ipam/attachment_id.h"
 #include "towpath/ipam/block.h"
 #include "towpath/ipam/endpoint_record.h"
+#include "towpath/ipam/store_guard.h"
 #include "towpath/ipam/store_snapshot.h"
 
 namespace towpath::ipam {
@@ -94,9 +95,10 @@ class StateStore {
     kExisting,  // kNotFound if they are not there
   };
 
-  static Result<StateStore> open(const std::string& state_dir, OpenMode mode);
+  static Result<StateStore> open(const std::string& state_dir, OpenMode mode,
+                                 StoreLook look = StoreLook::kBrief);
   // With another boot than that of this host, for tests.
-  static Result<StateStore> open(const std::string& state_dir, OpenMode mode, HostBoot boot);
+  static Result<StateStore> open(const std::string& state_dir, OpenMode mode, StoreLook look, HostBoot boot);
   StateStore(StateStore&&) noexcept;
   StateStore& operator=(StateStore&&) noexcept;
   ~StateStore();

@@ -38,7 +38,7 @@ class AddressChoiceTest : public testing::Test {
 
   void open() {
     store_.reset();
-    auto opened = StateStore::open(directory_.path(), StateStore::OpenMode::kCreate,
+    auto opened = StateStore::open(directory_.path(), StateStore::OpenMode::kCreate, StoreLook::kBrief,
                                    {boot_, [this] { return std::chrono::nanoseconds(uptime_); }});
     if (!opened) throw std::runtime_error(opened.error().message);
     store_.emplace(*std::move(opened));

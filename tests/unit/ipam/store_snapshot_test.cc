@@ -20,7 +20,7 @@ using testing::IsEmpty;
 class StoreSnapshotTest : public testing::Test {
  protected:
   StateStore open(const std::string& boot = "one") {
-    auto store = StateStore::open(directory_.path(), StateStore::OpenMode::kCreate,
+    auto store = StateStore::open(directory_.path(), StateStore::OpenMode::kCreate, StoreLook::kBrief,
                                   HostBoot{boot, [this] { return uptime_; }});
     if (!store) throw std::runtime_error(store.error().message);
     return *std::move(store);
@@ -33,7 +33,7 @@ class StoreSnapshotTest : public testing::Test {
   }
   // Beside the store's own code, as damage does.
   void change(const std::function<Status(LmdbTransaction&)>& work) {
-    const auto environment = LmdbEnvironment::open(directory_.path() + "/db", false);
+    const auto environment = LmdbEnvironment::open(directory_.path() + "/db", false, StoreLook::kWhole);
     ASSERT_TRUE(environment) << environment.error().message;
     auto txn = LmdbTransaction::begin(**environment, false);
     ASSERT_TRUE(txn);
