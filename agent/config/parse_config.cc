@@ -15,6 +15,7 @@
 #include "agent/config/read_rules.h"
 #include "agent/config/scalars.h"
 #include "agent/config/yaml_reader.h"
+#include "towpath/base/unicast_prefix.h"
 #include "towpath/base/unique_fd.h"
 
 namespace towpath::agent {
@@ -49,7 +50,7 @@ std::vector<Prefix> read_prefixes(const std::vector<Value>& items,
 }
 
 std::vector<Prefix> read_blocks(const std::vector<Value>& items, const std::vector<Prefix>& pools) {
-  auto blocks = read_prefixes(items, parse_unicast);
+  auto blocks = read_prefixes(items, parse_unicast_prefix);
   for (const Value& item : items) {
     const auto block =
         item.node().IsScalar() ? Prefix::parse(item.node().Scalar()) : fail(ErrorKind::kInvalid, "");
@@ -138,7 +139,7 @@ AgentConfig read_config(const Value& root) {
     if (cluster_id->read(id, RouterId::parse)) config.speaker.cluster_id = id;
   }
   config.speaker.listen = read_listen(section.items("listen"));
-  config.pools = read_prefixes(section.items("pools"), parse_unicast);
+  config.pools = read_prefixes(section.items("pools"), parse_unicast_prefix);
   const auto blocks = section.items("blocks");
   config.blocks = read_blocks(blocks, config.pools);
   config.speaker.originate = config.blocks;
@@ -152,7 +153,7 @@ AgentConfig read_config(const Value& root) {
   config.bfd = std::move(read.bfd);
   refuse_blocks_with_hosts(blocks, config.speaker);
   config.advertise = read_advertise(section.items("advertise"), config);
-  config.advertise_leases = read_prefixes(section.items("advertise_leases"), parse_unicast);
+  config.advertise_leases = read_prefixes(section.items("advertise_leases"), parse_unicast_prefix);
   if (const auto kernel = section.get("kernel")) read_kernel(*kernel, config.kernel);
   if (const auto multipath = section.get("multipath")) read_multipath(*multipath, config.speaker.multipath);
   section.read("restart_deferral", config.speaker.restart_deferral, seconds_between(0, 3600));

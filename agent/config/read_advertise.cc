@@ -8,6 +8,7 @@
 
 #include "agent/advertise/configured_claim.h"
 #include "agent/config/scalars.h"
+#include "towpath/base/unicast_prefix.h"
 
 namespace towpath::agent {
 namespace {
@@ -57,11 +58,11 @@ HealthCheck read_health(const Value& value) {
 // The value that holds the prefix, where there is one.
 std::optional<Value> read_service(const Value& item, ServicePrefix& service) {
   if (!item.node().IsMap()) {
-    return item.read(service.prefix, parse_unicast) ? std::optional(item) : std::nullopt;
+    return item.read(service.prefix, parse_unicast_prefix) ? std::optional(item) : std::nullopt;
   }
   Section section(item);
   const auto prefix = section.require("prefix");
-  const bool known = prefix && prefix->read(service.prefix, parse_unicast);
+  const bool known = prefix && prefix->read(service.prefix, parse_unicast_prefix);
   if (const auto health = section.get("health")) service.health = read_health(*health);
   section.finish();
   return known ? prefix : std::nullopt;

@@ -65,16 +65,4 @@ Result<AsNumber> parse_speaker_as(std::string_view text) {
   return as;
 }
 
-Result<Prefix> parse_unicast(std::string_view text) {
-  TOWPATH_TRY(const Prefix prefix, Prefix::parse(text));
-  for (const IpAddress& address : {prefix.first(), prefix.last()}) {
-    if (address.is_unspecified() || address.is_loopback() || address.is_multicast() ||
-        address.is_link_local()) {
-      return fail(ErrorKind::kInvalid,
-                  fmt::format("covers {}, which no container can have", address.to_string()));
-    }
-  }
-  return prefix;
-}
-
 }  // namespace towpath::agent

@@ -62,8 +62,6 @@ Result<std::string> parse_socket_path(std::string_view text);
 // One that a BGP session can have as an end: not unspecified, not multicast, not IPv6 link-local (that needs
 // an interface).
 Result<IpAddress> parse_session_address(std::string_view text);
-// A prefix whose addresses containers and services can have.
-Result<Prefix> parse_unicast(std::string_view text);
 // One that a BGP speaker can be in: not AS_TRANS, which only stands for others.
 Result<AsNumber> parse_speaker_as(std::string_view text);
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "plugins/common/host_ipam.h"
+#include "towpath/base/unicast_prefix.h"
 #include "towpath/ipam/address_range.h"
 
 namespace towpath::cni {
@@ -32,7 +33,7 @@ CniExpected<T> parsed(Result<T> result, const std::string& path) {
 CniStatus read_prefixes(const JsonObject& object, const char* key, std::vector<Prefix>& out) {
   return object.for_each(key, [&](const Json& element, const std::string& path) -> CniStatus {
     TOWPATH_TRY(const std::string text, text_of(element, path));
-    TOWPATH_TRY(const Prefix prefix, parsed(Prefix::parse(text), path));
+    TOWPATH_TRY(const Prefix prefix, parsed(parse_unicast_prefix(text), path));
     for (const Prefix& other : out) {
       if (other.overlaps(prefix)) return wrong(path, element, fmt::format("overlaps {}", other.to_string()));
     }
@@ -153,7 +154,7 @@ CniExpected<AskedRange> read_asked_range(const Json& element, const std::string&
                                          ipam::AddressChoice& choice) {
   TOWPATH_TRY(const JsonObject object, JsonObject::make(element, path));
   TOWPATH_TRY(const std::string subnet_text, object.string_or("subnet", ""));
-  TOWPATH_TRY(const Prefix subnet, parsed(Prefix::parse(subnet_text), object.path_of("subnet")));
+  TOWPATH_TRY(const Prefix subnet, parsed(parse_unicast_prefix(subnet_text), object.path_of("subnet")));
   AskedRange out{subnet, AddressRange::of(subnet)};
   const auto read = [&](const char* key, IpAddress& address) -> CniStatus {
     TOWPATH_TRY(const std::string text, object.string_or(key, ""));

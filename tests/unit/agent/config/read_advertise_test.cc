@@ -65,8 +65,8 @@ TEST(ReadAdvertise, RefusesWithLineAndReason) {
   };
   for (const Row& row : {
            Row{"advertise: [192.0.2.81/24]", "the network is 192.0.2.0/24"},
-           Row{"advertise: [0.0.0.0/0]", "covers 0.0.0.0"},
-           Row{"advertise: [\"ff02::/64\"]", "covers ff02::"},
+           Row{"advertise: [0.0.0.0/0]", "has addresses of 0.0.0.0/8"},
+           Row{"advertise: [\"ff02::/64\"]", "has addresses of ff00::/8"},
            Row{"advertise: [10.64.1.0/26]",
                "t.yaml:7: advertise[0]: value '10.64.1.0/26': is a block of this host already"},
            Row{"advertise: [10.64.2.9/32]", "meets 10.64.2.0/26, a block of host-b"},
@@ -89,7 +89,7 @@ TEST(ReadAdvertise, RefusesWithLineAndReason) {
            Row{"advertise: [{prefix: 192.0.2.80/32, health: {tcp: \"1.2.3.4:1\", rise: 0}}]",
                "from 1 to 100"},
            Row{"advertise: [{prefix: 192.0.2.80/32, helth: {}}]", "did you mean 'health'?"},
-           Row{"advertise_leases: [0.0.0.0/0]", "covers 0.0.0.0"},
+           Row{"advertise_leases: [0.0.0.0/0]", "has addresses of 0.0.0.0/8"},
            Row{"advertise_leases: [192.0.2.0/24, 192.0.2.80/32]", "overlaps 192.0.2.0/24"},
        }) {
     EXPECT_THAT(complaint(row.text), HasSubstr(row.complaint)) << row.text;
