@@ -69,6 +69,7 @@ std::string format_request(const control::Request& request) {
     if (request.routes.peer) arguments["peer"] = *request.routes.peer;
     if (request.routes.prefix) arguments["prefix"] = request.routes.prefix->to_string();
     if (request.routes.address) arguments["address"] = request.routes.address->to_string();
+    if (request.routes.mrt) arguments["format"] = "mrt";
   }
   if (request.command == control::Command::kPolicyTest) {
     document["arguments"] = policy_test_arguments(request.policy_test);

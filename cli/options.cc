@@ -21,7 +21,8 @@ Flags: * best path, S stale (kept while its peer restarts), F filtered: not used
 Examples: towpathctl routes 10.64.0.0/16            what lies inside this prefix
           towpathctl routes 10.64.1.7               which routes lead to this address
           towpathctl routes adj-rib-in --peer host-b
-          towpathctl routes diff                    where the kernel is not as wanted)";
+          towpathctl routes diff                    where the kernel is not as wanted
+          towpathctl routes -o mrt > table.mrt      all paths as MRT (RFC 6396), for bgpdump and others)";
 
 constexpr const char* kIpamFooter = R"(
 Examples: towpathctl ipam                            the blocks of this host and their use
@@ -228,8 +229,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   app.add_option("--state-dir", options.state_dir, "state directory of the agent and the plugins")
       ->capture_default_str();
   std::string format = "table";
-  app.add_option("-o,--output", format, "table for people, json for scripts")
-      ->check(CLI::IsMember({"table", "json"}))
+  app.add_option("-o,--output", format, "table for people, json for scripts; mrt of routes, for bgpdump")
+      ->check(CLI::IsMember({"table", "json", "mrt"}))
       ->capture_default_str();
 
   std::vector<std::string> words;
@@ -279,10 +280,13 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
     bool has_table = false;
     for (const std::string& word : words) take_route_word(word, options.routes, has_table);
     refuse_misplaced(*ipam, *ipam_show);
+    options.routes.mrt = format == "mrt";
+    if (options.routes.mrt && !routes->parsed())
+      throw CLI::ValidationError("--output", "'mrt' is for routes only");
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
-  options.format = format == "json" ? Format::kJson : Format::kTable;
+  options.format = format == "json" ? Format::kJson : format == "mrt" ? Format::kMrt : Format::kTable;
   if (peer_option->count() > 0) options.routes.peer = peer;
   if (policy_test.export_app->parsed()) options.policy_test.direction = control::Direction::kExport;
   const std::pair<const CLI::App*, Action> actions[] = {{routes, Action::kRoutes},

@@ -1,4 +1,4 @@
-// Where a command's rows go: a table for people, or one JSON array for scripts.
+// Where a command's rows go: a table for people, one JSON array for scripts, or the bytes of MRT records.
 //
 // Model
 //   A command hands over rows one by one, each as JSON text; the output writes them to a stream at once, so a
@@ -17,7 +17,7 @@
 
 namespace towpath::cli {
 
-enum class Format { kTable, kJson };
+enum class Format { kTable, kJson, kMrt };
 
 class Output {
  public:
@@ -38,6 +38,17 @@ class JsonOutput final : public Output {
  private:
   std::FILE* stream_;
   bool first_ = true;
+};
+
+// What is in the rows' `mrt`, hexadecimal there, as bytes.
+class MrtOutput final : public Output {
+ public:
+  explicit MrtOutput(std::FILE* stream) : stream_(stream) {}
+  bool row(std::string_view json) override;
+  void end() override {}
+
+ private:
+  std::FILE* stream_;
 };
 
 }  // namespace towpath::cli

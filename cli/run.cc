@@ -1,5 +1,7 @@
 #include "cli/run.h"
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <chrono>
@@ -38,6 +40,7 @@ class ListOutput final : public Output {
 
 std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
   if (options.format == Format::kJson) return std::make_unique<JsonOutput>(out);
+  if (options.format == Format::kMrt) return std::make_unique<MrtOutput>(out);
   const auto table = [out](Columns columns, std::string when_empty) {
     return std::make_unique<TableOutput>(out, std::move(columns), terminal_width(out), std::move(when_empty));
   };
@@ -150,6 +153,10 @@ bool reader_left(std::FILE* out) {
 }  // namespace
 
 int run(const Options& options, std::FILE* out, std::FILE* err) {
+  if (options.format == Format::kMrt && ::isatty(::fileno(out)) != 0) {
+    fmt::print(err, "towpathctl: MRT records are no text: send them to a file or a pipe\n");
+    return kExitUsage;
+  }
   const auto output = make_output(options, out);
   errno = 0;
   const Result<bool> status = print_rows(options, *output);

@@ -34,8 +34,8 @@ TABLE = {
     "conformance": ({"base", "conformance"}, {"fmt/", "nlohmann/", "CLI/"}),
 }
 # The values that all BGP folders speak; unlike the rest of include/towpath/bgp they lie below bgp/wire.
-BGP_VALUES = {"add_path.h", "community_pattern.h", "config.h", "drain.h", "family.h", "path_attributes.h", "peer_as.h", "role.h",
-              "route_policy.h"}
+BGP_VALUES = {"add_path.h", "community_pattern.h", "config.h", "drain.h", "family.h", "mrt.h", "path_attributes.h", "peer_as.h",
+              "role.h", "route_policy.h"}
 # Their headers hold the values that cross the control socket; both agent/ and cli/ speak it.
 HEADER_ONLY_MODULES = {"control": {"base", "control"}}
 THIRD_PARTY = ("fmt/", "netlink/", "libmnl/", "libnftnl/", "lmdb.h", "nlohmann/", "boost/", "openssl/", "yaml-cpp/",

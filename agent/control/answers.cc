@@ -151,7 +151,12 @@ std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open_routes(
     return std::unexpected(
         ControlFailure{control::Code::kNotFound, fmt::format("peer: value '{}': no such peer", *query.peer)});
   }
-  return std::make_unique<RibWalker>(speaker_, query);
+  std::optional<MrtWriter> mrt;
+  if (query.mrt) {
+    const AgentStatus self = status_();
+    mrt.emplace(speaker_, self.router_id, self.as, std::chrono::system_clock::now());
+  }
+  return std::make_unique<RibWalker>(speaker_, query, std::move(mrt));
 }
 
 }  // namespace towpath::agent

@@ -77,14 +77,23 @@ std::expected<control::RouteQuery, ControlFailure> parse_route_query(const json&
       const auto address = IpAddress::parse(text);
       if (!address) return bad(address.error().message);
       query.address = *address;
+    } else if (key == "format") {
+      if (text != "rows" && text != "mrt") return bad("must be rows or mrt");
+      query.mrt = text == "mrt";
     } else {
-      return refuse(Code::kBadArgument,
-                    fmt::format("{}: unknown argument; routes takes table, peer, prefix, address", key));
+      return refuse(
+          Code::kBadArgument,
+          fmt::format("{}: unknown argument; routes takes table, peer, prefix, address, format", key));
     }
   }
   if (query.peer && (query.table == RouteTable::kKernel || query.table == RouteTable::kDiff)) {
     return refuse(Code::kBadArgument,
                   fmt::format("peer: value '{}': kernel routes do not belong to a peer", *query.peer));
+  }
+  if (query.mrt && query.table != RouteTable::kLocRib && query.table != RouteTable::kAdjRibIn) {
+    return refuse(Code::kBadArgument,
+                  fmt::format("format: value 'mrt': only for loc-rib and adj-rib-in, not for {}",
+                              word_for(control::kRouteTables, query.table)));
   }
   return query;
 }

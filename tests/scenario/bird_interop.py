@@ -4,6 +4,7 @@ routes each way.
 
 import ipaddress
 import re
+import subprocess
 import unittest
 
 from lab import Lab, wait_until
@@ -43,6 +44,20 @@ def bird_routes(bird):
         if match:
             routes[match.group(1)] = match.group(2)
     return routes
+
+
+def bgpdump(host, *words):
+    """What bgpdump reads in our MRT dump of a table: {prefix: [fields of its one-line form]}"""
+    file = host.directory / "table.mrt"
+    with file.open("wb") as stream:
+        subprocess.run([host.lab.bin / "towpathctl", "--socket", host.socket, "routes", "-o", "mrt", *words], stdout=stream,
+                       check=True)
+    done = subprocess.run(["bgpdump", "-m", str(file)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+    paths = {}
+    for line in done.stdout.splitlines():
+        fields = line.split("|")
+        paths.setdefault(fields[5], []).append(fields)
+    return paths
 
 
 class OnePeer:
@@ -136,6 +151,24 @@ class OnePeer:
         self.wait_exchanged()
 
 
+    def test_mrt_dumps(self):
+        """bgpdump, which others wrote, reads the same as our own rows say."""
+        self.connect()
+        paths = bgpdump(self.host)
+        rows = self.host.ctl("routes")
+        self.assertEqual(sorted(paths), sorted(row["prefix"] for row in rows))
+        for row in rows:
+            (fields,) = paths[row["prefix"]]
+            peer = row["peer"] == "bird"
+            self.assertEqual(fields[3:5], [self.bird.ipv4, str(self.bird.as_number)] if peer else ["0.0.0.0", str(OUR_AS)])
+            self.assertEqual(fields[6], row["as_path"])
+            if peer:
+                self.assertEqual(fields[8], row["next_hop"])
+            self.assertEqual(fields[9], str(row.get("local_pref", 0)))
+        self.assertEqual(sorted(bgpdump(self.host, "adj-rib-in", "--peer", "bird")), sorted(self.bird_blocks))
+        self.assertEqual(list(bgpdump(self.host, self.bird_blocks[0])), self.bird_blocks[:1])
+
+
 class Ibgp(OnePeer, unittest.TestCase):
     bird_as = OUR_AS
 
@@ -198,6 +231,7 @@ class ManyRoutes(unittest.TestCase):
                        lambda: f"the kernel has all: {len(host.routes())} of {len(everything)}", interval=0.3)
             kernel = host.routes()
             self.assertEqual(set(kernel), everything)
+            self.assertEqual(set(bgpdump(host)), everything)
             for bird, (ipv4, ipv6) in announced.items():
                 self.assertEqual({kernel[prefix]["gateway"] for prefix in ipv4}, {bird.ipv4})
                 self.assertEqual({kernel[prefix]["gateway"] for prefix in ipv6}, {bird.ipv6})

@@ -82,6 +82,7 @@ struct RouteQuery {
   std::optional<std::string> peer{};   // by name; not for kernel and diff
   std::optional<Prefix> prefix{};      // this prefix and all inside it
   std::optional<IpAddress> address{};  // all prefixes that contain it
+  bool mrt = false;                    // of kLocRib and kAdjRibIn: MRT records in place of rows
   friend bool operator==(const RouteQuery&, const RouteQuery&) = default;
 
   bool matches(const Prefix& candidate) const {

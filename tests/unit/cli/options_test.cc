@@ -52,6 +52,13 @@ TEST(Options, ARouteWordIsATableAPrefixOrAnAddress) {
   EXPECT_TRUE(std::get<Options>(turned).routes.prefix.has_value());
 }
 
+TEST(Options, MrtIsForRoutes) {
+  const auto parsed = parse({"routes", "-o", "mrt"});
+  EXPECT_EQ(std::get<Options>(parsed).format, Format::kMrt);
+  EXPECT_TRUE(std::get<Options>(parsed).routes.mrt);
+  EXPECT_EQ(std::get<int>(parse({"peers", "-o", "mrt"})), kExitUsage);
+}
+
 TEST(Options, EveryCommandIsKnown) {
   const std::pair<const char*, Action> commands[] = {
       {"routes", Action::kRoutes}, {"peers", Action::kPeers},     {"bfd", Action::kBfd},

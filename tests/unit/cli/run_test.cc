@@ -53,6 +53,15 @@ TEST(Run, JsonIsOneArray) {
   EXPECT_EQ(nlohmann::json::parse(outcome.out).size(), 2U);
 }
 
+TEST(Run, MrtIsTheBytesOfTheRows) {
+  ScriptedAgent agent(
+      "{\"code\":100,\"row\":{\"mrt\":\"000dff\"}}\n{\"code\":100,\"row\":{\"mrt\":\"0a\"}}\n{\"code\":200,"
+      "\"rows\":2}\n");
+  const Outcome outcome = run_with(ask(Action::kRoutes, agent.path(), Format::kMrt));
+  EXPECT_EQ(outcome.code, kExitOk);
+  EXPECT_EQ(outcome.out, std::string("\x00\x0d\xff\x0a", 4));
+}
+
 TEST(Run, NoRowsAreAnEmptyArray) {
   ScriptedAgent agent("{\"code\":200,\"rows\":0}\n");
   EXPECT_EQ(run_with(ask(Action::kRoutes, agent.path())).out, "[]\n");
