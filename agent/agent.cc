@@ -213,7 +213,9 @@ Status Agent::open_endpoints() {
 }
 
 Status Agent::open_speaker() {
-  const bgp::SpeakerOptions options{.forwarding_preserved = dataplane_->routes().counters().adopted > 0};
+  // Of a host that forwards nothing, as a route reflector beside the path, a restart stops no packet.
+  const bool preserved = dataplane_->routes().counters().adopted > 0 || !config_.kernel.install;
+  const bgp::SpeakerOptions options{.forwarding_preserved = preserved};
   speaker_ = std::make_unique<bgp::Speaker>(loop_.get_executor(), static_cast<bgp::SpeakerObserver&>(*this),
                                             options);
   bfd_ = std::make_unique<bfd::Service>(

@@ -10,7 +10,8 @@ namespace {
 
 void close_segment(Batch& batch, std::size_t begin, Audience audience) {
   if (batch.bytes.size() == begin) return;
-  if (!batch.segments.empty() && batch.segments.back().audience == audience) {
+  if (!batch.segments.empty() && batch.segments.back().audience == audience &&
+      !batch.segments.back().end_of_rib) {
     batch.segments.back().end = batch.bytes.size();
     return;
   }
@@ -54,7 +55,7 @@ Batch BatchBuilder::finish(std::vector<Route>& refused) {
     const std::size_t begin = batch.bytes.size();
     encode_end_of_rib(family, batch.bytes);
     batch.end_of_rib[index(family)] = true;
-    close_segment(batch, begin, {});
+    batch.segments.push_back({begin, batch.bytes.size(), {}, family});
   }
   format_marks(end_refresh_, RouteRefreshSubtype::kEnd, batch);
   routes_.clear();

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct Batch {
     std::size_t begin = 0;
     std::size_t end = 0;
     Audience audience;
+    // It is an End-of-RIB, and for those only that have not had one.
+    std::optional<Family> end_of_rib{};
   };
   std::vector<std::byte> bytes;
   std::vector<Segment> segments;

@@ -408,6 +408,14 @@ void Rib::refresh_output(PeerId peer, Family family, bool marked) {
   if (PeerOutput* output = output_of(peer)) output->group->refresh(*output, family, marked);
 }
 
+void Rib::hold_end_of_rib() {
+  tables_->end_of_rib_held = true;
+}
+
+bool Rib::release_end_of_rib() {
+  return std::exchange(tables_->end_of_rib_held, false);
+}
+
 bool Rib::pull(PeerId peer, std::size_t max_bytes, std::vector<OutputSlice>& out) {
   PeerOutput* output = output_of(peer);
   return output != nullptr && output->group->pull(*output, max_bytes, out);

@@ -138,6 +138,12 @@ class Rib {
   // ROUTE-REFRESH (RFC 2918): all routes of one family once more. No End-of-RIB follows; `marked` puts them
   // between BoRR and EoRR instead (RFC 7313).
   void refresh_output(PeerId peer, Family family, bool marked = false);
+  // After a restart (RFC 4724 section 4.1): peers that are told routes of others get their End-of-RIB, which
+  // ends what they keep of us, only after release_end_of_rib(). Routes go out all the same, and who is told
+  // our own routes alone gets it at once.
+  void hold_end_of_rib();
+  // What is due is pending from here on. False: none was held.
+  bool release_end_of_rib();
   // Appends slices for the socket until about `max_bytes` are there (the last message may go beyond), or
   // nothing is pending. Call it when the socket has room; what is not pulled costs no memory. True: call
   // again, now or after the next writable event, also when nothing was appended (each call looks at a bounded

@@ -70,6 +70,8 @@ struct RibTables {
   SparseArray<std::uint32_t> sent_ids;
   // Groups that tell several paths of a prefix: as long as there are any, all changes go into the journal.
   std::array<std::size_t, kFamilyCount> add_path_groups{};
+  // See Rib::hold_end_of_rib().
+  bool end_of_rib_held = false;
   std::deque<PeerEntry> peers;  // by PeerId; addresses of elements hold
   Journal journal;
 

@@ -157,7 +157,17 @@ void UpdateGroup::leave_slow_behind() {
 // --- reading the RIB
 
 bool UpdateGroup::pending(const RibReader& reader) const {
-  return reader.walk.active() || !tables_.journal.at_end(reader.cursor);
+  return reader.walk.active() || !tables_.journal.at_end(reader.cursor) || owes_end_of_rib(reader.walk);
+}
+
+bool UpdateGroup::holds_end_of_rib() const {
+  return tables_.end_of_rib_held && (target_.scope != ExportScope::kOwn || target_.policy);
+}
+
+bool UpdateGroup::owes_end_of_rib(const TableWalk& walk) const {
+  return !holds_end_of_rib() && std::ranges::any_of(kAllFamilies, [&walk](Family family) {
+    return walk.end_of_rib[index(family)] && !walk.wanted[index(family)];
+  });
 }
 
 RibReader UpdateGroup::copy(const RibReader& reader) {
@@ -171,6 +181,12 @@ bool UpdateGroup::read(RibReader& reader) {
   TableWalk& walk = reader.walk;
   if (!walk.active()) {
     tables_.journal.read(reader.cursor, tables_.limits.batch_prefixes, read_);
+    // One that was held comes behind all that there was meanwhile.
+    if (owes_end_of_rib(walk) && tables_.journal.at_end(reader.cursor)) {
+      for (const Family family : kAllFamilies) {
+        if (std::exchange(walk.end_of_rib[index(family)], false)) walked_.push_back(family);
+      }
+    }
     return false;
   }
   const Family family = walk.wanted[0] ? kAllFamilies[0] : kAllFamilies[1];
@@ -188,7 +204,8 @@ bool UpdateGroup::read(RibReader& reader) {
   if (through) {
     walk.wanted[index(family)] = false;
     walk.next.reset();
-    if (std::exchange(walk.end_of_rib[index(family)], false)) walked_.push_back(family);
+    if (!holds_end_of_rib() && std::exchange(walk.end_of_rib[index(family)], false))
+      walked_.push_back(family);
     if (std::exchange(walk.mark_end[index(family)], false)) builder_.end_refresh(family);
   }
   return true;
@@ -381,7 +398,8 @@ std::size_t UpdateGroup::hand_out(PeerOutput& output, std::size_t max_bytes, std
   bool joins = false;  // the last slice ends where the next one begins
   while (output.segment < output.current->segments.size() && bytes < max_bytes) {
     const Batch::Segment& segment = output.current->segments[output.segment];
-    if (!segment.audience.includes(output.peer)) {
+    const bool told_before = segment.end_of_rib && !output.awaits_end_of_rib[index(*segment.end_of_rib)];
+    if (told_before || !segment.audience.includes(output.peer)) {
       ++output.segment;
       joins = false;
       continue;

@@ -50,7 +50,8 @@ namespace towpath::bgp {
 // What is still to be read of the tables, in the order of families and prefixes.
 struct TableWalk {
   std::array<bool, kFamilyCount> wanted{};
-  std::array<bool, kFamilyCount> end_of_rib{};  // to be sent when the family is through
+  // To be sent when the family is through, and not held any more.
+  std::array<bool, kFamilyCount> end_of_rib{};
   // RFC 7313: where the answer to a ROUTE-REFRESH begins and ends is to be marked.
   std::array<bool, kFamilyCount> mark_begin{};
   std::array<bool, kFamilyCount> mark_end{};
@@ -116,6 +117,8 @@ class UpdateGroup {
   };
 
   bool pending(const RibReader& reader) const;
+  bool holds_end_of_rib() const;
+  bool owes_end_of_rib(const TableWalk& walk) const;
   bool read(RibReader& reader);
   RibReader copy(const RibReader& reader);
   void evaluate(PrefixRef prefix, std::vector<ToldPath>& out);

@@ -436,6 +436,14 @@ void Peer::on_refresh_end(Family family) {
   context_.schedule();
 }
 
+bool Peer::is_awaited(bool patient) const {
+  if (ever_in_sync()) return false;
+  // RFC 4724 section 4.1 excludes who restarts himself, and would wait for us, and who will send no
+  // End-of-RIB; but even those get the time that others have to come.
+  if (!up_ || !session_.graceful_restart) return patient;
+  return !session_.graceful_restart->restarting;
+}
+
 void Peer::confirm_sync() {
   if (!std::exchange(sync_pending_, false)) return;
   in_sync_ = ever_in_sync_ = true;
@@ -449,8 +457,10 @@ void Peer::keep_or_flush(RouteFate fate) {
     if (!session_.parameters.of(family).enabled) continue;
     const auto& restart = session_.graceful_restart;
     if (fate == RouteFate::kKeepStale && restart && restart->families[index(family)]) {
-      // What was stale already has had its chance (RFC 4724 section 4.2).
-      if (stale_[index(family)]) context_.rib.sweep_stale(id_, family);
+      if (!has_stale()) {
+        const std::chrono::seconds time = restart->restart_time;
+        stale_until_ = std::chrono::steady_clock::now() + time + std::max(time, kEndOfRibTime);
+      }
       context_.rib.mark_stale(id_, family);
       stale_[index(family)] = true;
     } else {
@@ -488,7 +498,7 @@ bool Peer::has_stale() const {
 }
 
 void Peer::arm_restart_timer(std::chrono::seconds time) {
-  restart_timer_.expires_after(time);
+  restart_timer_.expires_at(std::min(std::chrono::steady_clock::now() + time, stale_until_));
   restart_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     const auto self = weak.lock();
     if (error || self == nullptr || !self->active_) return;

@@ -8,7 +8,8 @@
 // Graceful restart (RFC 4724 section 4.2)
 //   When a session goes away the machine says whether the routes are kept. Kept routes are swept when the
 //   peer's End-of-RIB comes, when its new session shows that it lost its forwarding state, or when its
-//   restart time is over.
+//   restart time is over. A peer that restarts once more meanwhile gets no more time than it had
+//   (docs/decisions/0011-a-second-restart-within-the-first.md).
 //
 // Refresh (RFC 2918, RFC 7313)
 //   A request of the peer is answered with all routes, marked by BoRR and EoRR where both sides know them.
@@ -92,6 +93,9 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   const PeerConfig& config() const { return config_; }
   PeerId id() const { return id_; }
   // Nothing is to be waited for: it was in sync once, or is not meant to be up.
+  // After our own restart: whether what we tell others is not complete without this peer's routes. `patient`:
+  // one that is not there may still come.
+  bool is_awaited(bool patient) const;
   bool ever_in_sync() const { return ever_in_sync_ || config_.shutdown || drained(); }
   // Since when it has had no connection; nothing while it has one, or routes that are kept for it.
   std::optional<TimePoint> idle_since() const;
@@ -171,6 +175,7 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   boost::asio::steady_timer timer_;
   std::optional<TimePoint> armed_;
   boost::asio::steady_timer restart_timer_;
+  TimePoint stale_until_{};  // of what is stale, however often the peer restarts meanwhile
   boost::asio::steady_timer refresh_timer_;
   std::array<bool, kFamilyCount> refreshing_{};  // between BoRR and EoRR (RFC 7313)
   std::array<bool, kFamilyCount> stale_{};       // routes of an earlier session are kept

@@ -35,6 +35,8 @@ constexpr std::chrono::milliseconds kLongestRest{50};
 constexpr std::chrono::seconds kForgetInterval{1};
 // Prefixes looked at between two looks at the clock.
 constexpr std::size_t kStepBudget = 512;
+// After a restart: how long a peer that does not come holds up the End-of-RIB of the others.
+constexpr std::chrono::seconds kPatience{5};
 // Connections of strangers that are being told so. Beyond it they are closed without a word.
 constexpr std::size_t kMaxRefused = 64;
 
@@ -59,7 +61,10 @@ class Speaker::Impl {
         peers_(context_, options.forget_after),
         forget_(executor),
         deferral_(executor),
-        output_rest_(executor) {}
+        patience_(executor),
+        output_rest_(executor) {
+    if (context_.restart.restarting) rib_.hold_end_of_rib();
+  }
   ~Impl() { end({}); }
 
   Status configure(const SpeakerConfig& config);
@@ -101,6 +106,7 @@ class Speaker::Impl {
   void rest_from_output(std::chrono::nanoseconds time);
   void end_rest();
   void report_in_sync();
+  void release_end_of_rib();
   void set_in_sync();
 
   asio::any_io_executor executor_;
@@ -117,6 +123,8 @@ class Speaker::Impl {
   asio::steady_timer forget_;
   std::vector<std::weak_ptr<Connection>> refused_;
   asio::steady_timer deferral_;
+  asio::steady_timer patience_;
+  bool patient_ = true;   // with peers that are not there yet
   bool forgets_ = false;  // the timer runs
   bool in_sync_ = false;
   bool scheduled_ = false;
@@ -255,6 +263,13 @@ void Speaker::Impl::arm_deferral(std::chrono::seconds deferral) {
   deferral_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
     if (!error && !alive.expired()) set_in_sync();
   });
+  if (!context_.restart.restarting) return;
+  patience_.expires_at(started_ + kPatience);
+  patience_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    if (error || alive.expired()) return;
+    patient_ = false;
+    schedule();
+  });
 }
 
 void Speaker::Impl::end(const std::optional<NotificationMessage>& notification) {
@@ -264,6 +279,7 @@ void Speaker::Impl::end(const std::optional<NotificationMessage>& notification) 
   for (const auto& peer : peers()) peer->abandon(notification);
   forget_.cancel();
   deferral_.cancel();
+  patience_.cancel();
   output_rest_.cancel();
 }
 
@@ -395,13 +411,24 @@ bool Speaker::Impl::work_until(TimePoint until) {
 // All that was received is in the RIB, and the observer has been told all that followed from it.
 void Speaker::Impl::report_in_sync() {
   for (const auto& peer : peers()) peer->confirm_sync();
+  const bool any_awaited =
+      std::ranges::any_of(peers(), [this](const auto& peer) { return peer->is_awaited(patient_); });
+  // Peers of a range may come for as long as we are patient.
+  if (!any_awaited && (peers_.ranges().empty() || !patient_)) release_end_of_rib();
   if (context_.restart.restarting && !peers_.ranges().empty()) return;
   if (std::ranges::all_of(peers(), [](const auto& peer) { return peer->ever_in_sync(); })) set_in_sync();
+}
+
+void Speaker::Impl::release_end_of_rib() {
+  if (!rib_.release_end_of_rib()) return;
+  patience_.cancel();
+  wake_outputs();
 }
 
 void Speaker::Impl::set_in_sync() {
   if (ended_ || std::exchange(in_sync_, true)) return;
   deferral_.cancel();
+  release_end_of_rib();
   context_.restart.restarting = false;
   observer_.speaker_in_sync();
 }

@@ -18,6 +18,9 @@ class Bird(Daemon):
     def _write_configuration(self):
         lines = [f'log "{self.directory / "bird.log"}" all;', f"router id {self.ipv4};", "protocol device {}",
                  self._export_function()]
+        if any(one.reflector_client for one in self.neighbors):
+            # Next hops of other hosts must lead somewhere.
+            lines.append("protocol direct { ipv4; ipv6; }")
         for family in ("ipv4", "ipv6"):
             # A prefix twice in one protocol would be one route: each further path has a protocol of its own.
             protocols = []
@@ -66,13 +69,21 @@ class Bird(Daemon):
             options.append("enable extended messages;")
         if one.passive:
             options.append("passive;")
+        if one.reflector_client:
+            options.append("rr client;")
         for family in one.families:
             next_hop = {"ipv4": one.next_hop_ipv4, "ipv6": one.next_hop_ipv6}[family]
             options.append(f"{family} {{ import all; export where ours(); "
-                           f"{f'next hop address {next_hop};' if next_hop else 'next hop self;'}"
+                           f"{self._next_hop(one, next_hop)}"
                            f"{' add paths on;' if one.add_path else ''}"
                            f"{' extended next hop;' if one.extended_next_hop and family == 'ipv4' else ''} }};")
         return f"protocol bgp {one.name} {{\n  " + "\n  ".join(options) + "\n}"
+
+    @staticmethod
+    def _next_hop(one, address):
+        if one.reflector_client:
+            return "next hop keep;"
+        return f"next hop address {address};" if address else "next hop self;"
 
     def _start(self):
         # -R: it announces that it restarted (RFC 4724); on a first start that says nothing wrong.

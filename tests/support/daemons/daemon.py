@@ -37,6 +37,7 @@ class Neighbor:
     role: str = ""                    # RFC 9234: provider, customer, peer
     extended_next_hop: bool = False   # RFC 8950
     extended_messages: bool = False   # RFC 8654
+    reflector_client: bool = False    # RFC 4456: the daemon is its route reflector, and leaves next hops alone
     passive: bool = False
     hold_time: int = HOLD_TIME
 

@@ -73,6 +73,8 @@ class Frr(Daemon):
                     continue
                 lines += [f"  neighbor {one.remote} activate",
                           f"  neighbor {one.remote} route-map to-{one.name}-{family} out"]
+                if one.reflector_client:
+                    lines.append(f"  neighbor {one.remote} route-reflector-client")
                 if one.add_path:
                     lines.append(f"  neighbor {one.remote} addpath-tx-all-paths")
             lines.append(" exit-address-family")

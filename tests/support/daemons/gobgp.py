@@ -51,8 +51,7 @@ class Gobgp(Daemon):
         longest = 128 if family == "ipv6" else 32
         return [{"ip-prefix": one, "masklength-range": f"{one.split('/')[1]}..{longest}"} for one in dict.fromkeys(prefixes)]
 
-    @staticmethod
-    def _neighbor(one):
+    def _neighbor(self, one):
         families = []
         for family in one.families:
             entry = {"config": {"afi-safi-name": f"{family}-unicast"},
@@ -71,6 +70,8 @@ class Gobgp(Daemon):
             "graceful-restart": {"config": {"enabled": one.graceful_restart, "restart-time": 30, "deferral-time": 3,
                                             "notification-enabled": True}},
             "afi-safis": families}
+        if one.reflector_client:
+            neighbor["route-reflector"] = {"config": {"route-reflector-client": True, "route-reflector-cluster-id": self.ipv4}}
         if one.gtsm:
             neighbor["ttl-security"] = {"config": {"enabled": True, "ttl-min": 255}}
         return neighbor

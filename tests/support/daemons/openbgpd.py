@@ -45,6 +45,8 @@ class Openbgpd(Daemon):
                 lines += ["  announce add-path recv yes", "  announce add-path send all"]
             if one.passive:
                 lines.append("  passive")
+            if one.reflector_client:
+                lines.append("  route-reflector")
             lines.append("}")
         lines += ["allow from any", "deny to any"]
         for one in self.neighbors:

@@ -40,6 +40,42 @@ TEST_F(UpdateGroupTest, AnEmptyTableIsEndOfRibOfEachFamily) {
   EXPECT_EQ(a.end_of_ribs[kV6], 1);
 }
 
+// RFC 4724 section 4.1.
+TEST_F(UpdateGroupTest, AHeldEndOfRibComesBehindAllThatCameMeanwhile) {
+  rib_.hold_end_of_rib();
+  Receiver a = open(a_);
+  announce_many(0, 10);
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(a.routes.size(), 10U) << "routes are not held";
+  EXPECT_EQ(a.end_of_ribs[kV4], 0);
+  EXPECT_FALSE(rib_.has_output(a_));
+  Receiver late = open(b_);
+  announce_many(10, 20);
+  late.pull_all(rib_, b_);
+  EXPECT_EQ(late.routes.size(), 20U);
+  EXPECT_EQ(late.end_of_ribs[kV4], 0);
+  announce_many(20, 500);
+  EXPECT_TRUE(rib_.release_end_of_rib());
+  EXPECT_FALSE(rib_.release_end_of_rib());
+  for (Receiver* receiver : {&a, &late}) {
+    const PeerId peer = receiver == &a ? a_ : b_;
+    EXPECT_TRUE(rib_.has_output(peer));
+    for (bool more = true; more && receiver->end_of_ribs[kV4] == 0;) more = receiver->pull(rib_, peer, 100);
+    EXPECT_EQ(receiver->routes.size(), 500U) << "before the End-of-RIB";
+    receiver->pull_all(rib_, peer);
+    EXPECT_EQ(receiver->end_of_ribs[kV4], 1);
+    EXPECT_EQ(receiver->end_of_ribs[kV6], 1);
+  }
+}
+
+TEST_F(UpdateGroupTest, WhoHearsOwnRoutesAloneWaitsForNobody) {
+  rib_.hold_end_of_rib();
+  rib_.open_output(a_, target(PeerKind::kExternal, ExportScope::kOwn));
+  Receiver a(target(PeerKind::kExternal, ExportScope::kOwn));
+  a.pull_all(rib_, a_);
+  EXPECT_EQ(a.end_of_ribs[kV4], 1);
+}
+
 TEST_F(UpdateGroupTest, PeersOfOneGroupReadTheSameBytes) {
   Receiver a = open(a_);
   Receiver b = open(b_);

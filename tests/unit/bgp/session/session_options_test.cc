@@ -353,6 +353,50 @@ TEST_F(SessionOptions, ALostPathEndsTheSessionAndItsRoutesAtOnce) {
   ASSERT_TRUE(run_until([&] { return !subject->observer.routes.contains(*Prefix::parse("10.65.0.0/26")); }));
 }
 
+// --- RFC 4724
+
+class ConsecutiveRestarts : public SessionOptions {
+ protected:
+  void establish() {
+    OpenMessage open = open_of(65002, "10.0.0.2");
+    GracefulRestart restart;
+    restart.restart_time = 120s;
+    restart.families[index(Family::kIpv4Unicast)] = GracefulRestart::FamilyState{true};
+    open.capabilities.graceful_restart = restart;
+    raw->send(open);
+    raw->send(KeepaliveMessage{});
+    ASSERT_TRUE(run_until([&] { return subject->established("raw"); }));
+  }
+  // Without a word, and back.
+  void restart() {
+    raw->close();
+    ASSERT_TRUE(run_until([&] { return !subject->established("raw"); }));
+    raw = std::make_unique<RawPeer>(loop, "127.0.1.2");
+    raw->connect(address("127.0.1.1"), subject->port());
+    ASSERT_NO_FATAL_FAILURE(establish());
+  }
+};
+
+TEST_F(ConsecutiveRestarts, KeepWhatIsStaleUntilTheEndOfRib) {
+  begin_raw_session();
+  ASSERT_NO_FATAL_FAILURE(establish());
+  raw->send(announcement("10.65.0.0/26"));
+  raw->send(announcement("10.65.0.64/26"));
+  ASSERT_TRUE(run_until([&] { return subject->has("10.65.0.64/26"); }));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_NO_FATAL_FAILURE(restart());
+    EXPECT_EQ(subject->status("raw").prefixes_stale, 2U) << "restart " << i;
+  }
+  EXPECT_EQ(subject->observer.withdrawals, 0U);
+  raw->send(announcement("10.65.0.0/26"));
+  UpdateMessage end;
+  end.end_of_rib = Family::kIpv4Unicast;
+  raw->send(end);
+  ASSERT_TRUE(run_until([&] { return !subject->has("10.65.0.64/26"); }));
+  EXPECT_TRUE(subject->has("10.65.0.0/26"));
+  EXPECT_EQ(subject->status("raw").prefixes_stale, 0U);
+}
+
 // --- RFC 7313
 
 class EnhancedRefresh : public SessionOptions {
