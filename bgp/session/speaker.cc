@@ -36,7 +36,7 @@ constexpr std::chrono::seconds kForgetInterval{1};
 // Prefixes looked at between two looks at the clock.
 constexpr std::size_t kStepBudget = 512;
 // After a restart: how long a peer that does not come holds up the End-of-RIB of the others.
-constexpr std::chrono::seconds kPatience{5};
+constexpr std::chrono::seconds kPatience{4};
 // Connections of strangers that are being told so. Beyond it they are closed without a word.
 constexpr std::size_t kMaxRefused = 64;
 
