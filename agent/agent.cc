@@ -14,6 +14,7 @@
 #include "agent/advertise/claim.h"
 #include "agent/dataplane/netlink_route_kernel.h"
 #include "agent/endpoint/netlink_port_kernel.h"
+#include "agent/policy/netlink_policy_kernel.h"
 #include "towpath/netlink/anti_spoofing.h"
 #include "towpath/netlink/privilege.h"
 #include "towpath/netlink/sysctl.h"
@@ -29,6 +30,8 @@ constexpr std::uint64_t kTicksPerStoreCare = 60;
 // removals (restart_deferral).
 constexpr std::uint64_t kTicksBeforeReplacements = 5;
 constexpr std::uint64_t kTicksPerLookAtSettings = 5;
+// So long after a change of a policy file others may follow that belong to it.
+constexpr std::chrono::milliseconds kFilesSettle{50};
 
 // The global address, where there is one: it needs no interface beside it (RFC 2545 section 3). The kernel
 // finds the interface, or refuses a next hop that no link reaches; the route is pending then.
@@ -68,12 +71,15 @@ Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentC
   TOWPATH_TRY_STATUS(agent->open_speaker());
   TOWPATH_TRY_STATUS(agent->own_blocks(config));
   agent->prepare_host();
+  agent->open_policies();
   TOWPATH_TRY_STATUS(agent->open_endpoints());
   agent->open_keeper();
   agent->set_own_blocks({}, config.blocks);
   agent->dataplane_->apply();
   agent->watch_kernel();
   agent->watch_rules();
+  agent->watch_policy_rules();
+  agent->watch_policy_files();
   agent->watch_host_sides();
   agent->watch_sandboxes();
   agent->look_at_endpoints();
@@ -90,6 +96,9 @@ Agent::Agent(asio::io_context& loop, const AgentConfig& config, Log& log, Notifi
       store_(std::move(store)),
       monitor_readable_(loop),
       rules_readable_(loop),
+      policy_rules_readable_(loop),
+      policy_files_readable_(loop),
+      policy_files_settle_(loop),
       host_sides_readable_(loop),
       sandboxes_readable_(loop),
       tick_(loop) {}
@@ -196,6 +205,24 @@ Status Agent::open_tracker() {
   return {};
 }
 
+// Before the endpoints, whose records it is told.
+void Agent::open_policies() {
+  auto kernel = NetlinkPolicyKernel::open();
+  if (!kernel) {
+    policy_problem(kernel.error().message);
+    return;
+  }
+  if (const auto port = (*kernel)->port_id()) {
+    auto opened = netlink::RuleMonitor::open({*port}, netlink::kPolicyTable);
+    if (opened) policy_rules_ = *std::move(opened);
+  }
+  const auto post = [&loop = loop_](PolicyWriter::Task task) { asio::post(loop, std::move(task)); };
+  policies_ = std::make_unique<Policies>(config_.network_policies, *std::move(kernel),
+                                         static_cast<PolicyObserver&>(*this), post, [this] {
+                                           if (endpoints_) endpoints_->refresh();
+                                         });
+}
+
 Status Agent::open_endpoints() {
   TOWPATH_TRY(auto kernel, NetlinkPortKernel::open());
   // Before the mappings are read, so that no change falls between the two. Without nf_tables there is nothing
@@ -209,6 +236,7 @@ Status Agent::open_endpoints() {
   const EndpointCounters counters = endpoints_->counters();
   log_.info("endpoints read", {{"endpoints", counters.endpoints}, {"port_mappings", counters.ports}});
   if (counters.borrowed > 0) advertised_changed();
+  if (policies_ && endpoints_->listed()) policies_->listed();
   return {};
 }
 
@@ -227,7 +255,7 @@ Status Agent::open_speaker() {
   answers_ = std::make_unique<Answers>(
       *speaker_, *bfd_, dataplane_->routes(), *advertiser_, *drainer_, [this] { return status(); },
       [this](const control::EndpointName& name, Endpoints::Done done) {
-        endpoints_->changed({name.container, name.ifname}, std::move(done));
+        endpoint_changed({name.container, name.ifname}, std::move(done));
       });
   control_ = std::make_unique<ControlServer>(loop_, *answers_);
   // The socket first: another agent on it must stop us before we speak to anybody.
@@ -285,6 +313,60 @@ void Agent::watch_rules() {
     }
     watch_rules();
   });
+}
+
+void Agent::watch_policy_rules() {
+  if (!policy_rules_) return;
+  if (!policy_rules_readable_.is_open()) {
+    if (const auto adopted = adopt(policy_rules_readable_, policy_rules_->fd()); !adopted) {
+      policy_problem(adopted.error().message);
+      return;
+    }
+  }
+  policy_rules_readable_.async_wait(
+      asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code ec) {
+        if (ec) return;  // stop()
+        const auto culprit = policy_rules_->read();
+        if (!culprit || *culprit) {
+          policies_->rules_changed();
+          if (policies_->counters().is_on && problem_limiter_.allow(std::chrono::steady_clock::now())) {
+            log_.warning("somebody changed the rules in table inet towpath_policy; they are put back",
+                         {{"netlink_port", culprit ? **culprit : 0}});
+          }
+        }
+        watch_policy_rules();
+      });
+}
+
+// Called again at every tick: the directory may come, and be another one.
+void Agent::watch_policy_files() {
+  if (!policies_ || policy_files_ || stopped_) return;
+  auto watch = DirectoryWatch::open(config_.network_policies);
+  if (!watch) {
+    // Without a directory there are no policies. Where it cannot be watched, they are still read at SIGHUP.
+    if (watch.error().kind != ErrorKind::kNotFound) policy_problem(watch.error().message);
+    return;
+  }
+  if (!adopt(policy_files_readable_, watch->fd())) return;
+  policy_files_ = *std::move(watch);
+  policies_->read_files();  // what came before the watch
+  wait_for_policy_files();
+}
+
+void Agent::wait_for_policy_files() {
+  policy_files_readable_.async_wait(
+      asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code ec) {
+        if (ec) return;  // stop()
+        const bool is_there = policy_files_->read();
+        policy_files_settle_.expires_after(kFilesSettle);
+        policy_files_settle_.async_wait([this](boost::system::error_code cancelled) {
+          if (!cancelled) policies_->read_files();
+        });
+        if (is_there) return wait_for_policy_files();
+        boost::system::error_code ignored;
+        policy_files_readable_.close(ignored);
+        policy_files_.reset();
+      });
 }
 
 // Without it containers run as long as nobody touches what they stand on.
@@ -363,6 +445,11 @@ void Agent::on_tick() {
   if (++ticks_ == kTicksBeforeReplacements) dataplane_->routes().allow_replacements();
   dataplane_->tick();
   endpoints_->tick(std::chrono::steady_clock::now());
+  if (policies_) {
+    if (endpoints_->listed()) policies_->listed();
+    policies_->tick();
+    watch_policy_files();
+  }
   if (keeper_) report_keeper(keeper_->tick());
   look_at_endpoints();
   for (EventLimiter* limiter : {&problem_limiter_, &refusal_limiter_}) {
@@ -406,6 +493,7 @@ Status Agent::reload(const AgentConfig& next) {
   config_ = next;
   advertiser_->configure(config_.advertise, config_.advertise_leases);
   ++reloads_;
+  if (policies_) policies_->read_files();
   schedule_apply();
   return {};
 }
@@ -423,6 +511,9 @@ void Agent::stop() {
   boost::system::error_code ignored;  // closing is best effort
   monitor_readable_.close(ignored);
   rules_readable_.close(ignored);
+  policy_rules_readable_.close(ignored);
+  policy_files_readable_.close(ignored);
+  policy_files_settle_.cancel();
   host_sides_readable_.close(ignored);
   sandboxes_readable_.close(ignored);
 }
@@ -492,7 +583,8 @@ AgentStatus Agent::status() const {
           .reloads_refused = reloads_refused_,
           .anti_spoofing = anti_spoofing_,
           .next_hops = dataplane_->next_hops(),
-          .endpoints = endpoints};
+          .endpoints = endpoints,
+          .policies = policies_ ? policies_->counters() : PolicyCounters()};
 }
 
 // What the endpoints report.
@@ -502,6 +594,22 @@ void Agent::endpoint_released(const ipam::EndpointRecord& record) {
                {{"endpoint", record.attachment.to_string()}, {"network", record.network}});
 }
 
+void Agent::record_changed(const ipam::EndpointRecord& record) {
+  if (policies_) policies_->record_changed(record);
+}
+
+void Agent::record_gone(const ipam::AttachmentId& endpoint) {
+  if (policies_) policies_->record_gone(endpoint);
+}
+
+// Both parts of the kernel's state in turn: ports, then policies.
+void Agent::endpoint_changed(const ipam::AttachmentId& endpoint, Endpoints::Done done) {
+  endpoints_->changed(endpoint, [this, done = std::move(done)](const Status& status) {
+    if (!status || !policies_ || stopped_) return done(status);
+    policies_->when_in_force(done);
+  });
+}
+
 void Agent::borrowed_changed() {
   // While they are listed for the first time there is nobody to tell.
   if (endpoints_ != nullptr) advertised_changed();
@@ -509,6 +617,25 @@ void Agent::borrowed_changed() {
 
 void Agent::endpoint_problem(std::string_view what, std::string_view reason) {
   log_.warning("endpoints", {{"cannot", what}, {"reason", reason}});
+}
+
+// What the policies report.
+
+void Agent::policies_read(const PolicyOutcome& outcome) {
+  if (!outcome.refused.empty()) {
+    for (const std::string& error : outcome.refused) log_.error("network policies", {{"error", error}});
+    log_.error("the network policies are refused; what was in force before still is",
+               {{"directory", config_.network_policies}});
+  } else if (outcome.is_on && outcome.in_force) {
+    log_.info("network policies are in force", {{"policies", outcome.policies}, {"sets", outcome.chains}});
+  } else if (!outcome.is_on && outcome.first) {
+    log_.info("no network policies: there is no such directory", {{"directory", config_.network_policies}});
+  }
+}
+
+void Agent::policy_problem(std::string_view reason) {
+  if (std::exchange(policy_problem_, reason) == reason) return;
+  log_.error("network policies", {{"reason", reason}});
 }
 
 // What the tracker of next hops reports.

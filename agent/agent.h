@@ -37,6 +37,8 @@
 #include "agent/endpoint/endpoints.h"
 #include "agent/log/event_limiter.h"
 #include "agent/log/log.h"
+#include "agent/policy/directory_watch.h"
+#include "agent/policy/policies.h"
 #include "agent/service/notifier.h"
 #include "towpath/base/clock.h"
 #include "towpath/bfd/service.h"
@@ -49,6 +51,7 @@ namespace towpath::agent {
 
 class Agent final : private bgp::SpeakerObserver,
                     private EndpointObserver,
+                    private PolicyObserver,
                     private AdvertiserEvents,
                     private DrainEvents {
  public:
@@ -81,11 +84,16 @@ class Agent final : private bgp::SpeakerObserver,
   Status own_blocks(const AgentConfig& config);
   void look_after_store();
   Status open_dataplane();
+  void open_policies();
   Status open_endpoints();
   Status open_tracker();
   Status open_speaker();
   void watch_kernel();
   void watch_rules();
+  void watch_policy_rules();
+  void watch_policy_files();
+  void wait_for_policy_files();
+  void endpoint_changed(const ipam::AttachmentId& endpoint, Endpoints::Done done);
   void open_keeper();
   void watch_host_sides();
   void watch_sandboxes();
@@ -119,8 +127,13 @@ class Agent final : private bgp::SpeakerObserver,
   void speaker_in_sync() override;
 
   void endpoint_released(const ipam::EndpointRecord& record) override;
+  void record_changed(const ipam::EndpointRecord& record) override;
+  void record_gone(const ipam::AttachmentId& endpoint) override;
   void borrowed_changed() override;
   void endpoint_problem(std::string_view what, std::string_view reason) override;
+
+  void policies_read(const PolicyOutcome& outcome) override;
+  void policy_problem(std::string_view reason) override;
 
   void advertised_changed() override;
   Status may_advertise(const Prefix& prefix) override;
@@ -142,7 +155,13 @@ class Agent final : private bgp::SpeakerObserver,
   boost::asio::posix::stream_descriptor monitor_readable_;
   std::optional<netlink::RuleMonitor> rules_;
   boost::asio::posix::stream_descriptor rules_readable_;
+  std::optional<netlink::RuleMonitor> policy_rules_;
+  boost::asio::posix::stream_descriptor policy_rules_readable_;
+  std::optional<DirectoryWatch> policy_files_;
+  boost::asio::posix::stream_descriptor policy_files_readable_;
+  boost::asio::steady_timer policy_files_settle_;
   std::unique_ptr<Dataplane> dataplane_;
+  std::unique_ptr<Policies> policies_;  // nothing: the kernel has no nf_tables
   std::unique_ptr<Endpoints> endpoints_;
   std::optional<EndpointKeeper> keeper_;
   boost::asio::posix::stream_descriptor host_sides_readable_;
@@ -159,6 +178,7 @@ class Agent final : private bgp::SpeakerObserver,
   bool apply_scheduled_ = false;
   bool looks_scheduled_ = false;
   bool stopped_ = false;
+  std::string policy_problem_;  // the last one that was logged
   bool anti_spoofing_ = false;
   std::string forwarding_problem_;  // the last one that was logged
   bool store_is_missed_ = false;    // at the last tick

@@ -5,15 +5,20 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter_ipv4.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <span>
 
+#include "netlink/kernel_error.h"
+#include "netlink/message_reader.h"
+#include "netlink/message_writer.h"
 #include "netlink/nft_expressions.h"
 #include "netlink/nft_transaction.h"
 #include "netlink/port_elements.h"
@@ -338,7 +343,32 @@ Status PolicyTable::change(const PolicyChange& change) {
   return transaction.commit();
 }
 
+Result<bool> PolicyTable::is_there() {
+  std::vector<std::byte> request;
+  MessageWriter writer(request);
+  const std::uint32_t sequence = socket_.next_sequence();
+  writer.begin(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_ACK, sequence);
+  nfgenmsg family{};
+  family.nfgen_family = NFPROTO_INET;
+  writer.fixed(family);
+  writer.text(NFTA_TABLE_NAME, kPolicyTable);
+  writer.end();
+  TOWPATH_TRY_STATUS(socket_.send(request));
+  for (;;) {
+    TOWPATH_TRY(auto datagram, socket_.receive_answer());
+    while (const auto message = next_message(datagram)) {
+      if (message->header.nlmsg_seq != sequence || message->header.nlmsg_type != NLMSG_ERROR) continue;
+      const KernelAnswer answer = read_answer(*message);
+      if (answer.sys_errno == 0) return true;
+      if (answer.sys_errno == ENOENT) return false;
+      return std::unexpected(make_error(answer, "look for table inet towpath_policy"));
+    }
+  }
+}
+
 Status PolicyTable::remove() {
+  TOWPATH_TRY(const bool there, is_there());
+  if (!there) return {};
   NftTransaction transaction(socket_, kPolicyTable);
   transaction.delete_table();
   auto status = transaction.commit();

@@ -9,7 +9,6 @@
 #include <cerrno>
 
 #include "netlink/message_reader.h"
-#include "netlink/port_elements.h"
 
 namespace towpath::netlink {
 namespace {
@@ -19,24 +18,24 @@ constexpr std::uint16_t kTableName = NFTA_TABLE_NAME;
 static_assert(kTableName == NFTA_CHAIN_TABLE && kTableName == NFTA_RULE_TABLE &&
               kTableName == NFTA_SET_TABLE && kTableName == NFTA_SET_ELEM_LIST_TABLE);
 
-bool is_about_our_table(const MessageView& message) {
+}  // namespace
+
+bool RuleMonitor::is_about_our_table(const MessageView& message) const {
   if (message.header.nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES) return false;
   // The end of a transaction: who caused it, no table.
   if ((message.header.nlmsg_type & 0xFF) == NFT_MSG_NEWGEN) return false;
   if (message.fixed<nfgenmsg>().nfgen_family != NFPROTO_INET) return false;
   bool ours = false;
   for_each_attribute(message.after<nfgenmsg>(), [&](const AttributeView& attribute) {
-    ours |= attribute.type == kTableName && attribute.text() == kNftTable;
+    ours |= attribute.type == kTableName && attribute.text() == table_;
   });
   return ours;
 }
 
-}  // namespace
-
-Result<RuleMonitor> RuleMonitor::open(std::vector<std::uint32_t> own_ports) {
+Result<RuleMonitor> RuleMonitor::open(std::vector<std::uint32_t> own_ports, std::string table) {
   TOWPATH_TRY(NetlinkSocket socket, NetlinkSocket::open(NETLINK_NETFILTER, 4 << 20));
   TOWPATH_TRY_STATUS(socket.join(NFNLGRP_NFTABLES));
-  return RuleMonitor(std::move(socket), std::move(own_ports));
+  return RuleMonitor(std::move(socket), std::move(own_ports), std::move(table));
 }
 
 Result<std::optional<std::uint32_t>> RuleMonitor::read() {

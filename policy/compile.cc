@@ -1,4 +1,4 @@
-#include "policy/compile.h"
+#include "towpath/policy/compile.h"
 
 #include <fmt/format.h>
 

@@ -44,6 +44,7 @@ struct AgentConfig {
   std::vector<bfd::SessionConfig> bfd;   // one for each peer that asks for it
   KernelConfig kernel;
   std::string state_dir = "/run/towpath";
+  std::string network_policies = "/etc/towpath/policies";  // a directory; policies are on if it is there
   std::string control_socket = "/run/towpath/towpathd.sock";
   LogConfig log;
   friend auto operator<=>(const AgentConfig&, const AgentConfig&) = default;

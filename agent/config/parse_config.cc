@@ -158,6 +158,7 @@ AgentConfig read_config(const Value& root) {
   if (const auto multipath = section.get("multipath")) read_multipath(*multipath, config.speaker.multipath);
   section.read("restart_deferral", config.speaker.restart_deferral, seconds_between(0, 3600));
   section.read("state_dir", config.state_dir, parse_path);
+  section.read("network_policies", config.network_policies, parse_path);
   section.read("control_socket", config.control_socket, parse_socket_path);
   if (const auto log = section.get("log")) read_log(*log, config.log);
   section.finish();
@@ -225,6 +226,7 @@ ConfigErrors needs_restart(const AgentConfig& now, const AgentConfig& next, cons
                     new_value, old_value));
   };
   compare("state_dir", now.state_dir, next.state_dir);
+  compare("network_policies", now.network_policies, next.network_policies);
   compare("control_socket", now.control_socket, next.control_socket);
   compare("kernel.install", now.kernel.install, next.kernel.install);
   compare("kernel.table", now.kernel.table, next.kernel.table);

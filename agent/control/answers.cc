@@ -110,7 +110,14 @@ void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speake
       .field("port_mappings", status.endpoints.ports)
       .field("port_mappings_refused", status.endpoints.ports_refused)
       .field("rules_repaired", status.endpoints.rules_repaired)
-      .field("endpoints_repaired", status.endpoints.repaired);
+      .field("endpoints_repaired", status.endpoints.repaired)
+      .field("policies_on", status.policies.is_on)
+      .field("policies", status.policies.policies)
+      .field("policy_sets", status.policies.chains)
+      .field("policies_refused", status.policies.refused)
+      .field("policies_problem", status.policies.problem)
+      .field("policies_readings", status.policies.readings)
+      .field("policies_repaired", status.policies.repaired);
 }
 
 }  // namespace

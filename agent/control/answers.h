@@ -13,6 +13,7 @@
 #include "agent/dataplane/route_kernel.h"
 #include "agent/dataplane/route_syncer.h"
 #include "agent/endpoint/endpoint_counters.h"
+#include "agent/policy/policy_counters.h"
 #include "towpath/bfd/service.h"
 #include "towpath/bgp/speaker.h"
 
@@ -35,6 +36,7 @@ struct AgentStatus {
   bool anti_spoofing = false;
   NextHopCounters next_hops{};
   EndpointCounters endpoints;
+  PolicyCounters policies;
 };
 
 class Answers final : public ControlBackend {

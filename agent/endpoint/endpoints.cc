@@ -60,6 +60,7 @@ std::optional<PortTable::Clash> Endpoints::take(ipam::EndpointRecord record) {
   const ipam::AttachmentId endpoint = record.attachment;
   if (const auto known = records_.find(endpoint); known != records_.end()) note_singles(known->second, false);
   note_singles(record, true);
+  observer_.record_changed(record);
   records_.insert_or_assign(endpoint, std::move(record));
   return clash;
 }
@@ -74,6 +75,7 @@ void Endpoints::drop(const ipam::AttachmentId& endpoint) {
   if (known == records_.end()) return;
   note_singles(known->second, false);
   records_.erase(known);
+  observer_.record_gone(endpoint);
 }
 
 void Endpoints::note_singles(const ipam::EndpointRecord& record, bool is_there) {
@@ -257,6 +259,20 @@ void Endpoints::tick(TimePoint now) {
 
 void Endpoints::store_replaced() {
   audited_ = 0;
+}
+
+void Endpoints::refresh() {
+  audited_ = store_.last_change();
+  audit_at_.reset();  // an audit under way begins anew
+  const auto records = store_.endpoints();
+  if (!records) {
+    audited_ = 0;  // again
+    problem("read the endpoints", records.error());
+    return;
+  }
+  merge(*records, true);
+  find_borrowed();
+  flush();
 }
 
 void Endpoints::audit_slice() {

@@ -43,6 +43,9 @@ class EndpointObserver {
   virtual ~EndpointObserver() = default;
   // Its sandbox was gone and no DEL came.
   virtual void endpoint_released(const ipam::EndpointRecord& record) = 0;
+  // The copy of a record is another one than before, or new; or it is gone.
+  virtual void record_changed(const ipam::EndpointRecord& /*record*/) {}
+  virtual void record_gone(const ipam::AttachmentId& /*endpoint*/) {}
   // borrowed() is another list than before.
   virtual void borrowed_changed() = 0;
   // Something about endpoints cannot be done now; once for each new reason.
@@ -70,6 +73,11 @@ class Endpoints {
   void tick(TimePoint now);
 
   EndpointCounters counters() const;
+  // All records were read once.
+  bool listed() const { return listed_; }
+  // Reads all records now. An endpoint that needed nothing of the agent has told nobody, and the next audit
+  // is up to a second away.
+  void refresh();
   // The addresses of other hosts' blocks that live endpoints have, in order; this host announces them.
   const std::vector<Prefix>& borrowed() const { return borrowed_; }
 

@@ -141,6 +141,11 @@ std::expected<std::optional<policy::PolicySet>, PolicyErrors> load_policies(cons
       errors.push_back(fmt::format("{}: {}", path, text.error().message));
       continue;
     }
+    if (text->empty()) {
+      // What a file is before it is written anew. To take it for no policies would open what it closed.
+      errors.push_back(fmt::format("{}: is empty", path));
+      continue;
+    }
     room -= text->size();
     files.push_back({path, *std::move(text)});
   }

@@ -26,7 +26,8 @@ enum class CniCommand { kAdd, kDel, kCheck, kGc, kStatus, kVersion };
 std::string_view format(CniCommand command);  // "ADD"
 std::optional<CniCommand> parse_command(std::string_view text);
 // DEL and GC. They must work with a configuration that went wrong after ADD, so of all its keys they read
-// only those that say where to look: cniVersion, name, stateDir, controlSocket and ipam.type.
+// only those that say where to look: cniVersion, name, stateDir, controlSocket, networkPolicies and
+// ipam.type.
 constexpr bool only_removes(CniCommand command) {
   return command == CniCommand::kDel || command == CniCommand::kGc;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -55,11 +56,18 @@ CniStatus check_port(netlink::NetlinkSocket& socket, const ipam::PortMapping& po
 
 }  // namespace
 
+bool has_policies(const NetworkConfig& config) {
+  return ::access(config.network_policies.c_str(), F_OK) == 0;
+}
+
 CniStatus check_agent(const NetworkConfig& config) {
+  const bool by_policies = has_policies(config);
+  if (!by_policies && !config.maps_ports) return {};
   const auto reply = ask_agent(config.control_socket, "version", Json::object(), kStatusDeadline);
   if (reply && reply->code == control::Code::kEnd) return {};
-  return cni_fail(CniCode::kLimited, fmt::format("port mappings need the agent: {}",
-                                                 reply ? reply->message : reply.error().message));
+  return cni_fail(CniCode::kLimited,
+                  fmt::format("{} need the agent: {}", by_policies ? "network policies" : "port mappings",
+                              reply ? reply->message : reply.error().message));
 }
 
 CniStatus check_port_families(const ipam::EndpointRecord& record) {
@@ -74,16 +82,17 @@ CniStatus check_port_families(const ipam::EndpointRecord& record) {
   return {};
 }
 
-CniStatus map_ports(const NetworkConfig& config, const ipam::AttachmentId& attachment) {
+CniStatus wait_for_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment,
+                         std::string_view what) {
   const auto reply = ask_agent(config.control_socket, "endpoint-changed", names(attachment), kAddDeadline);
   if (!reply) {
     return cni_fail(CniCode::kTryAgainLater,
-                    fmt::format("port mappings need the agent: {}", reply.error().message));
+                    fmt::format("{} need the agent: {}", what, reply.error().message));
   }
   if (reply->code == control::Code::kEnd) return {};
-  const CniCode code =
-      reply->code == control::Code::kConflict ? CniCode::kPortTaken : CniCode::kTryAgainLater;
-  return cni_fail(code, fmt::format("runtimeConfig.portMappings: {}", reply->message));
+  if (reply->code == control::Code::kConflict)
+    return cni_fail(CniCode::kPortTaken, "runtimeConfig.portMappings: " + reply->message);
+  return cni_fail(CniCode::kTryAgainLater, fmt::format("{}: {}", what, reply->message));
 }
 
 bool tell_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment) {

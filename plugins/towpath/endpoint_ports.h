@@ -1,8 +1,9 @@
-// The port mappings of one endpoint, from the plugin's side: the agent keeps them in the kernel, the plugin
-// tells it that the record changed, and CHECK reads what is there.
+// What the agent does for one endpoint, from the plugin's side: it keeps port mappings and network policies
+// in the kernel, the plugin tells it that the record changed, and CHECK reads what is there of the mappings.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugins/common/cni_error.h"
@@ -11,16 +12,20 @@
 
 namespace towpath::cni {
 
-// For STATUS, of a network whose containers may ask for ports. kLimited: the agent does not answer; then
-// nobody announces this host's containers to others either.
+// Network policies are on: a container has traffic when the agent has read its record, and not before.
+bool has_policies(const NetworkConfig& config);
+
+// For STATUS, of a network whose containers may ask for ports, or that has policies. kLimited: the agent does
+// not answer; then nobody announces this host's containers to others either.
 CniStatus check_agent(const NetworkConfig& config);
 
 // A mapping of an address of the host needs an address of the container of the same family.
 CniStatus check_port_families(const ipam::EndpointRecord& record);
 
-// Waits until the kernel has what the committed record says. kTryAgainLater: the agent is away or cannot;
-// kPortTaken: another container holds the port.
-CniStatus map_ports(const NetworkConfig& config, const ipam::AttachmentId& attachment);
+// Waits until the kernel has what the committed record says, for `what`: "port mappings". kTryAgainLater: the
+// agent is away or cannot; kPortTaken: another container holds the port.
+CniStatus wait_for_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment,
+                         std::string_view what);
 // The record is gone, or has a borrowed address, which the agent announces. It would see that within a second
 // or two by itself; one that is away does what there is to do when it is back. False: it did not answer.
 bool tell_agent(const NetworkConfig& config, const ipam::AttachmentId& attachment);

@@ -16,7 +16,9 @@ CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
   TOWPATH_TRY(out.ipam, IpamConfig::parse(request));
   TOWPATH_TRY(const JsonObject config, JsonObject::make(request.config, ""));
   auto socket = config.string_or("controlSocket", out.ipam.state_dir + "/towpathd.sock");
+  auto policies = config.string_or("networkPolicies", "/etc/towpath/policies");
   if (only_removes(request.command)) {
+    out.network_policies = policies.value_or("");
     out.control_socket = socket.value_or("");  // an agent that is not told finds out by itself
     return out;
   }
@@ -52,6 +54,11 @@ CniExpected<NetworkConfig> NetworkConfig::parse(const CniRequest& request) {
   if (!out.control_socket.starts_with('/')) {
     return cni_fail(CniCode::kInvalidConfig,
                     fmt::format("controlSocket: '{}' is not an absolute path", out.control_socket));
+  }
+  TOWPATH_TRY(out.network_policies, std::move(policies));
+  if (!out.network_policies.starts_with('/')) {
+    return cni_fail(CniCode::kInvalidConfig,
+                    fmt::format("networkPolicies: '{}' is not an absolute path", out.network_policies));
   }
   // The specification has runtimes take `capabilities` out; libcni leaves them in.
   TOWPATH_TRY(const auto capabilities, config.object("capabilities"));

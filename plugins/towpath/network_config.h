@@ -14,7 +14,10 @@ struct NetworkConfig {
   std::uint32_t mtu = 0;       // 0: that of the host's uplink
   Json dns;                    // an object to put into the result, or null
   std::string control_socket;  // of the agent
-  bool maps_ports = false;     // a runtime may ask for portMappings
+  // The directory of the network policies. If it is there, they are on, and only the agent can let the
+  // traffic of a new container pass.
+  std::string network_policies;
+  bool maps_ports = false;  // a runtime may ask for portMappings
 
   static CniExpected<NetworkConfig> parse(const CniRequest& request);
 };

@@ -132,7 +132,8 @@ CniExpected<CniResult> add(const CniRequest& request) {
   // The intent: from here on the addresses are taken, and whoever cleans up finds everything by this record.
   ipam::EndpointRecord record;
   Rollback rollback;
-  if (!asked.ports.empty()) {
+  const bool is_policed = has_policies(config);
+  if (!asked.ports.empty() || is_policed) {
     // The last of all inverses: the agent reads that the record is gone.
     rollback.push([&config, &request] { static_cast<void>(tell_agent(config, request.attachment)); });
   }
@@ -181,8 +182,9 @@ CniExpected<CniResult> add(const CniRequest& request) {
   TOWPATH_TRY_STATUS(make_endpoint({host, sandbox, inside}, plan, rollback));
 
   TOWPATH_CNI_TRY_STATUS(store.commit(record));  // the commit point, unless the agent has a part in it
-  if (!record.ports.empty()) {
-    TOWPATH_TRY_STATUS(map_ports(config, record.attachment));
+  if (!record.ports.empty() || is_policed) {
+    TOWPATH_TRY_STATUS(
+        wait_for_agent(config, record.attachment, is_policed ? "network policies" : "port mappings"));
   } else if (concerns_agent(record)) {
     static_cast<void>(tell_agent(config, record.attachment));
   }
@@ -199,7 +201,8 @@ CniStatus remove(const NetworkConfig& config, ipam::StateStore& store, NetlinkSo
   const bool shaped = record.state == ipam::AllocationState::kPending || record.bandwidth.egress_rate != 0;
   TOWPATH_CNI_TRY_STATUS(remove_endpoint(host, record.attachment, shaped));
   TOWPATH_CNI_TRY_STATUS(store.release(record.attachment, record.generation));
-  if (concerns_agent(record) && !tell_agent(config, record.attachment)) take_ports_back(record);
+  const bool tells = concerns_agent(record) || has_policies(config);
+  if (tells && !tell_agent(config, record.attachment)) take_ports_back(record);
   return {};
 }
 
@@ -318,7 +321,7 @@ CniStatus check(const CniRequest& request) {
 
 CniStatus status(const CniRequest& request) {
   TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
-  if (config.maps_ports) TOWPATH_TRY_STATUS(check_agent(config));
+  TOWPATH_TRY_STATUS(check_agent(config));
   if (config.ipam.is_own()) return check_addresses_available(config.ipam);
   return delegate(request, config.ipam.type, CniCommand::kStatus);
 }

@@ -98,7 +98,7 @@ class PolicyTable {
   Status replace(const PolicyChange& all);
   // kNotFound and others: the table is not what we made; replace() it.
   Status change(const PolicyChange& change);
-  // No table is success.
+  // No table is success, and no transaction, which would have to wait for those of others.
   Status remove();
 
   // Of the socket that makes the changes, for a RuleMonitor.
@@ -106,6 +106,7 @@ class PolicyTable {
 
  private:
   explicit PolicyTable(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  Result<bool> is_there();
   NetlinkSocket socket_;
 };
 

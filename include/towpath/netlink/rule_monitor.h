@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,11 +20,13 @@
 
 namespace towpath::netlink {
 
+struct MessageView;
+
 class RuleMonitor {
  public:
   // In the network namespace of the calling thread. `own_ports` are the port ids of the sockets by which the
   // agent changes the table.
-  static Result<RuleMonitor> open(std::vector<std::uint32_t> own_ports);
+  static Result<RuleMonitor> open(std::vector<std::uint32_t> own_ports, std::string table = "towpath");
 
   int fd() const { return socket_.fd(); }
   // All that is there now. Somebody changed the table: the port id of the last one who did, which for most
@@ -31,10 +34,12 @@ class RuleMonitor {
   Result<std::optional<std::uint32_t>> read();
 
  private:
-  RuleMonitor(NetlinkSocket socket, std::vector<std::uint32_t> own_ports)
-      : socket_(std::move(socket)), own_ports_(std::move(own_ports)) {}
+  RuleMonitor(NetlinkSocket socket, std::vector<std::uint32_t> own_ports, std::string table)
+      : socket_(std::move(socket)), own_ports_(std::move(own_ports)), table_(std::move(table)) {}
+  bool is_about_our_table(const MessageView& message) const;
   NetlinkSocket socket_;
   std::vector<std::uint32_t> own_ports_;
+  std::string table_;  // of family inet
 };
 
 }  // namespace towpath::netlink

@@ -10,8 +10,8 @@
 #include <cstdlib>
 
 #include "agent/policy/ruleset_change.h"
-#include "policy/compile.h"
 #include "tests/netns/policy/policy_lab.h"
+#include "towpath/policy/compile.h"
 
 namespace towpath::agent {
 namespace {

@@ -19,6 +19,7 @@ TEST(NetworkConfig, DefaultsAreComplete) {
   EXPECT_EQ(config->ipam.type, "towpath-ipam");
   EXPECT_EQ(config->ipam.state_dir, "/run/towpath");
   EXPECT_EQ(config->control_socket, "/run/towpath/towpathd.sock");
+  EXPECT_EQ(config->network_policies, "/etc/towpath/policies");
   EXPECT_TRUE(config->ipam.choice.blocks.empty());
   EXPECT_FALSE(config->maps_ports);
 }
@@ -59,6 +60,8 @@ TEST(NetworkConfig, WhatIsWrongIsNamedWithItsValue) {
       {R"("stateDir":"state")", 7, "stateDir: 'state' is not an absolute path"},
       {R"("controlSocket":{})", 7, "controlSocket: '{}' is not a string"},
       {R"("controlSocket":"sock")", 7, "controlSocket: 'sock' is not an absolute path"},
+      {R"("networkPolicies":1)", 7, "networkPolicies: '1' is not a string"},
+      {R"("networkPolicies":"policies")", 7, "networkPolicies: 'policies' is not an absolute path"},
       {R"("capabilities":{"portMappings":"true"})", 7,
        "capabilities.portMappings: 'true' is neither true nor false"},
       {R"("ipam":"towpath-ipam")", 7, "ipam: 'towpath-ipam' is not an object"},

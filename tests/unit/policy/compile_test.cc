@@ -1,5 +1,5 @@
 // What compile() makes, against the reference evaluator, on judge() in the kernel's place.
-#include "policy/compile.h"
+#include "towpath/policy/compile.h"
 
 #include <gtest/gtest.h>
 

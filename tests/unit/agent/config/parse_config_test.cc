@@ -265,7 +265,7 @@ const std::vector<Refused>& refused() {
       {"far miss", minimal("colour: red\n"),
        "t.yaml:4: colour: unknown key; known here: node, router_id, as, cluster_id, listen, pools, blocks, "
        "policies, import, peers, advertise, advertise_leases, kernel, multipath, "
-       "restart_deferral, state_dir, control_socket, log"},
+       "restart_deferral, state_dir, network_policies, control_socket, log"},
       {"unknown in a peer", peer("hold-time: 9"),
        "t.yaml:5: peers[0].hold-time: unknown key; did you mean 'hold_time'?"},
       {"key twice", minimal("as: 2\n"), "t.yaml:4: as: given twice, first on line 3"},

@@ -254,6 +254,9 @@ TEST_F(LoadPolicies, RefusesAllForOneFile) {
   EXPECT_THAT(set.error(),
               ElementsAre(HasSubstr(directory_.path() + "/b.yaml:1: value 'nonsense': must be a mapping")));
   std::filesystem::remove(directory_.path() + "/b.yaml");
+  write("b.yaml", "");
+  EXPECT_THAT(load_policies(directory_.path()).error(), ElementsAre(HasSubstr("/b.yaml: is empty")));
+  std::filesystem::remove(directory_.path() + "/b.yaml");
   std::filesystem::create_symlink("nowhere", directory_.path() + "/c.yaml");
   EXPECT_THAT(load_policies(directory_.path()).error(), ElementsAre(HasSubstr("/c.yaml: open")));
 }
