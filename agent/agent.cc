@@ -14,6 +14,7 @@
 #include "agent/advertise/claim.h"
 #include "agent/dataplane/netlink_route_kernel.h"
 #include "agent/endpoint/netlink_port_kernel.h"
+#include "agent/metrics/agent_metrics.h"
 #include "agent/policy/netlink_policy_kernel.h"
 #include "towpath/netlink/anti_spoofing.h"
 #include "towpath/netlink/privilege.h"
@@ -260,6 +261,7 @@ Status Agent::open_speaker() {
   control_ = std::make_unique<ControlServer>(loop_, *answers_);
   // The socket first: another agent on it must stop us before we speak to anybody.
   TOWPATH_TRY_STATUS(control_->start(config_.control_socket));
+  TOWPATH_TRY(metrics_, serve_metrics(config_));
   TOWPATH_TRY_STATUS(speaker_->configure(speaker_config(config_)));
   advertiser_->configure(config_.advertise, config_.advertise_leases);
   bfd_->configure(config_.bfd);
@@ -479,6 +481,11 @@ void Agent::log_refused_routes() {
 }
 
 Status Agent::reload(const AgentConfig& next) {
+  const bool moves_metrics = next.metrics != config_.metrics;
+  std::unique_ptr<MetricsServer> metrics;
+  if (moves_metrics) {
+    TOWPATH_TRY(metrics, serve_metrics(next));
+  }
   TOWPATH_TRY_STATUS(own_blocks(next));
   if (auto configured = speaker_->configure(speaker_config(next)); !configured) {
     // The speaker changed nothing; neither may the store.
@@ -487,6 +494,7 @@ Status Agent::reload(const AgentConfig& next) {
     }
     return configured;
   }
+  if (moves_metrics) metrics_ = std::move(metrics);
   bfd_->configure(next.bfd);
   set_own_blocks(config_.blocks, next.blocks);
   log_.configure(next.log);
@@ -502,6 +510,7 @@ void Agent::stop() {
   if (std::exchange(stopped_, true)) return;
   tracker_.reset();
   if (control_) control_->stop();
+  metrics_.reset();
   if (advertiser_) advertiser_->stop();
   if (drainer_) drainer_->stop();
   if (speaker_) speaker_->stop();
@@ -563,6 +572,38 @@ void Agent::schedule_apply() {
 
 bool Agent::in_sync() const {
   return speaker_->in_sync() && dataplane_->routes().in_sync();
+}
+
+Result<std::unique_ptr<MetricsServer>> Agent::serve_metrics(const AgentConfig& config) {
+  if (!config.metrics) return nullptr;
+  const auto metrics = [this] {
+    const AgentStatus now = status();
+    // Without the store the rest is still worth telling.
+    return agent_metrics({.status = now,
+                          .speaker = *speaker_,
+                          .bfd = *bfd_,
+                          .routes = dataplane_->routes().counters(),
+                          .drainer = *drainer_,
+                          .blocks = store_.blocks().value_or(std::vector<ipam::Block>())});
+  };
+  auto server =
+      std::make_unique<MetricsServer>(loop_, MetricsPages{metrics, [this] { return health_problem(); }});
+  TOWPATH_TRY_STATUS(server->start(*config.metrics));
+  log_.info("metrics are served",
+            {{"address", config.metrics->address.to_string()}, {"port", config.metrics->port}});
+  return server;
+}
+
+std::string Agent::health_problem() const {
+  if (!store_problem_.empty()) return store_problem_;
+  if (in_sync()) return "";
+  std::string waits_for;
+  for (const auto& peer : speaker_->peers()) {
+    if (!speaker_->in_sync() && !peer.in_sync) waits_for += (waits_for.empty() ? "" : ", ") + peer.name;
+  }
+  if (!waits_for.empty()) return "waiting for the routes of " + waits_for;
+  return fmt::format("the kernel is not as wanted: {} routes are pending",
+                     dataplane_->routes().counters().pending);
 }
 
 AgentStatus Agent::status() const {

@@ -37,6 +37,7 @@
 #include "agent/endpoint/endpoints.h"
 #include "agent/log/event_limiter.h"
 #include "agent/log/log.h"
+#include "agent/metrics/metrics_server.h"
 #include "agent/policy/directory_watch.h"
 #include "agent/policy/policies.h"
 #include "agent/service/notifier.h"
@@ -110,7 +111,10 @@ class Agent final : private bgp::SpeakerObserver,
   void set_own_blocks(const std::vector<Prefix>& before, const std::vector<Prefix>& now);
   // Once for all changes of this turn of the loop.
   void schedule_apply();
+  // Null where none is configured.
+  Result<std::unique_ptr<MetricsServer>> serve_metrics(const AgentConfig& config);
   bool in_sync() const;
+  std::string health_problem() const;  // empty: all is well
   AgentStatus status() const;
 
   void next_hops_found(std::span<const IpAddress> next_hops, std::span<const netlink::Reach> found);
@@ -172,6 +176,7 @@ class Agent final : private bgp::SpeakerObserver,
   std::unique_ptr<Advertiser> advertiser_;
   std::unique_ptr<Drainer> drainer_;
   std::unique_ptr<Answers> answers_;
+  std::unique_ptr<MetricsServer> metrics_;  // none unless it is configured
   std::unique_ptr<ControlServer> control_;
   boost::asio::steady_timer tick_;
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct KernelConfig {
   friend auto operator<=>(const KernelConfig&, const KernelConfig&) = default;
 };
 
+inline constexpr std::uint16_t kMetricsPort = 9479;
+
 struct AgentConfig {
   std::string node;
   bgp::SpeakerConfig speaker;  // import rules of every peer resolved; originates the blocks
@@ -46,6 +49,7 @@ struct AgentConfig {
   std::string state_dir = "/run/towpath";
   std::string network_policies = "/etc/towpath/policies";  // a directory; policies are on if it is there
   std::string control_socket = "/run/towpath/towpathd.sock";
+  std::optional<bgp::ListenAddress> metrics;  // where to serve them
   LogConfig log;
   friend auto operator<=>(const AgentConfig&, const AgentConfig&) = default;
 };

@@ -128,6 +128,16 @@ void read_log(const Value& value, LogConfig& log) {
   section.finish();
 }
 
+// On loopback unless the file says otherwise: whoever reaches the address may read.
+bgp::ListenAddress read_metrics(const Value& value) {
+  Section section(value);
+  bgp::ListenAddress at{.address = *IpAddress::parse("127.0.0.1"), .port = kMetricsPort};
+  section.read("address", at.address, IpAddress::parse);
+  section.read("port", at.port, number_between<std::uint16_t>(1, 65535));
+  section.finish();
+  return at;
+}
+
 AgentConfig read_config(const Value& root) {
   Section section(root);
   AgentConfig config;
@@ -160,6 +170,7 @@ AgentConfig read_config(const Value& root) {
   section.read("state_dir", config.state_dir, parse_path);
   section.read("network_policies", config.network_policies, parse_path);
   section.read("control_socket", config.control_socket, parse_socket_path);
+  if (const auto metrics = section.get("metrics")) config.metrics = read_metrics(*metrics);
   if (const auto log = section.get("log")) read_log(*log, config.log);
   section.finish();
   return config;

@@ -265,7 +265,7 @@ const std::vector<Refused>& refused() {
       {"far miss", minimal("colour: red\n"),
        "t.yaml:4: colour: unknown key; known here: node, router_id, as, cluster_id, listen, pools, blocks, "
        "policies, import, peers, advertise, advertise_leases, kernel, multipath, "
-       "restart_deferral, state_dir, network_policies, control_socket, log"},
+       "restart_deferral, state_dir, network_policies, control_socket, metrics, log"},
       {"unknown in a peer", peer("hold-time: 9"),
        "t.yaml:5: peers[0].hold-time: unknown key; did you mean 'hold_time'?"},
       {"key twice", minimal("as: 2\n"), "t.yaml:4: as: given twice, first on line 3"},
@@ -302,6 +302,12 @@ const std::vector<Refused>& refused() {
        "t.yaml:4: listen[0].port: value '0': must be a number from 1 to 65535"},
       {"listen twice", minimal("listen:\n- {address: 192.0.2.1}\n- {address: 192.0.2.1}\n"),
        "t.yaml:6: listen[1]: 192.0.2.1 port 179 is on line 5 already"},
+      {"metrics name", minimal("metrics: {address: localhost}\n"),
+       "t.yaml:4: metrics.address: value 'localhost': 'localhost' is not an IP address"},
+      {"metrics port", minimal("metrics: {port: 0}\n"),
+       "t.yaml:4: metrics.port: value '0': must be a number from 1 to 65535"},
+      {"metrics key", minimal("metrics: {tls: true}\n"),
+       "t.yaml:4: metrics.tls: unknown key; known here: address, port"},
       {"pool host bits", minimal("pools: [10.0.0.1/8]\n"),
        "t.yaml:4: pools[0]: value '10.0.0.1/8': '10.0.0.1/8' has bits set beyond its length; the network is "
        "10.0.0.0/8"},
