@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
 
 #include <optional>
 
@@ -24,6 +25,9 @@ struct Tuple {
   std::uint8_t protocol = 0;
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
+  std::uint16_t icmp_id = 0;
+  std::uint8_t icmp_type = 0;
+  std::uint8_t icmp_code = 0;
 };
 
 std::uint16_t message_type(std::uint16_t type) {
@@ -52,6 +56,12 @@ Tuple parse_tuple(std::span<const std::byte> bytes) {
     if (field.type == CTA_PROTO_NUM) tuple.protocol = field.number<std::uint8_t>();
     if (field.type == CTA_PROTO_SRC_PORT) tuple.source_port = ntohs(field.number<std::uint16_t>());
     if (field.type == CTA_PROTO_DST_PORT) tuple.destination_port = ntohs(field.number<std::uint16_t>());
+    if (field.type == CTA_PROTO_ICMP_ID || field.type == CTA_PROTO_ICMPV6_ID)
+      tuple.icmp_id = ntohs(field.number<std::uint16_t>());
+    if (field.type == CTA_PROTO_ICMP_TYPE || field.type == CTA_PROTO_ICMPV6_TYPE)
+      tuple.icmp_type = field.number<std::uint8_t>();
+    if (field.type == CTA_PROTO_ICMP_CODE || field.type == CTA_PROTO_ICMPV6_CODE)
+      tuple.icmp_code = field.number<std::uint8_t>();
   };
   for_each_attribute(bytes, [&](const AttributeView& part) {
     if (part.type == CTA_TUPLE_IP) for_each_attribute(part.payload, read_addresses);
@@ -75,6 +85,9 @@ std::optional<TrackedFlow> parse_flow(const MessageView& message) {
   flow.destination = *original.destination;
   flow.source_port = original.source_port;
   flow.destination_port = original.destination_port;
+  flow.icmp_id = original.icmp_id;
+  flow.icmp_type = original.icmp_type;
+  flow.icmp_code = original.icmp_code;
   flow.reply_source = *reply.source;
   flow.reply_source_port = reply.source_port;
   return flow;
@@ -89,7 +102,37 @@ void write_protocol(MessageWriter& writer, std::uint8_t protocol, std::optional<
   writer.end_nest(nest);
 }
 
+bool is_icmp(std::uint8_t protocol) {
+  return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
+void write_icmp(MessageWriter& writer, const TrackedFlow& flow) {
+  const bool v4 = flow.protocol == IPPROTO_ICMP;
+  const std::size_t nest = writer.nest(CTA_TUPLE_PROTO | NLA_F_NESTED);
+  writer.number(CTA_PROTO_NUM, flow.protocol);
+  writer.number(v4 ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID, htons(flow.icmp_id));
+  writer.number(v4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE, flow.icmp_type);
+  writer.number(v4 ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE, flow.icmp_code);
+  writer.end_nest(nest);
+}
+
 }  // namespace
+
+Result<std::vector<TrackedFlow>> dump_flows(NetlinkSocket& socket, AddressFamily family) {
+  std::vector<std::byte> request;
+  MessageWriter writer(request);
+  writer.begin(message_type(IPCTNL_MSG_CT_GET), NLM_F_REQUEST | NLM_F_DUMP, 0);
+  writer.fixed(family_header(family));
+  writer.end();
+  std::vector<TrackedFlow> flows;
+  TOWPATH_TRY_STATUS(socket.dump(
+      request, "dump tracked flows", [&] { flows.clear(); },
+      [&](const MessageView& message) {
+        if (message.header.nlmsg_type != message_type(IPCTNL_MSG_CT_NEW)) return;
+        if (const auto flow = parse_flow(message)) flows.push_back(*flow);
+      }));
+  return flows;
+}
 
 Result<std::vector<TrackedFlow>> dump_flows(NetlinkSocket& socket, AddressFamily family,
                                             std::uint8_t protocol, std::uint16_t destination_port) {
@@ -129,7 +172,11 @@ Status forget_flow(NetlinkSocket& socket, const TrackedFlow& flow) {
   writer.attribute(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, flow.source.octets());
   writer.attribute(v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, flow.destination.octets());
   writer.end_nest(addresses);
-  write_protocol(writer, flow.protocol, flow.source_port, flow.destination_port);
+  if (is_icmp(flow.protocol)) {
+    write_icmp(writer, flow);
+  } else {
+    write_protocol(writer, flow.protocol, flow.source_port, flow.destination_port);
+  }
   writer.end_nest(tuple);
   if (flow.zone != 0) writer.number(CTA_ZONE, htons(flow.zone));
   writer.number(CTA_ID, flow.id);  // not one that has taken its place since

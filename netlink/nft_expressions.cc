@@ -58,6 +58,9 @@ void NftExpressions::load_ipv6_source(std::uint32_t to) {
 void NftExpressions::load_ipv6_destination(std::uint32_t to) {
   load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(ip6_hdr, ip6_dst), sizeof(in6_addr), to);
 }
+void NftExpressions::load_source_port(std::uint32_t to) {
+  load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(udphdr, source), sizeof(in_port_t), to);
+}
 void NftExpressions::load_destination_port(std::uint32_t to) {
   load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(udphdr, dest), sizeof(in_port_t), to);
 }

@@ -25,7 +25,8 @@ class NftExpressions {
   void load_ipv4_destination(std::uint32_t to = 0);
   void load_ipv6_source(std::uint32_t to = 0);
   void load_ipv6_destination(std::uint32_t to = 0);
-  // Of TCP, UDP and SCTP, which have it at the same place.
+  // Of TCP, UDP and SCTP, which have them at the same place.
+  void load_source_port(std::uint32_t to = 0);
   void load_destination_port(std::uint32_t to = 0);
   // The first octet behind the IP header: the type, of ICMP.
   void load_icmp_type(std::uint32_t to = 0);

@@ -135,6 +135,10 @@ void NftTransaction::add_map(const char* map, SetType key, SetType data) {
   add_set_of(map, key, data, NFT_SET_MAP, {});
 }
 
+void NftTransaction::add_fleeting_set(const char* set, SetType key, std::chrono::milliseconds lifetime) {
+  add_set_of(set, key, {0, 0}, NFT_SET_TIMEOUT, {}, lifetime);
+}
+
 void NftTransaction::add_verdict_map(const char* map, SetType key) {
   add_set_of(map, key, {NFT_DATA_VERDICT, 0}, NFT_SET_MAP, {});
 }
@@ -144,7 +148,7 @@ void NftTransaction::add_interval_set(const char* set, SetType key, std::span<co
 }
 
 void NftTransaction::add_set_of(const char* set, SetType key, SetType data, std::uint32_t flags,
-                                std::span<const std::uint8_t> fields) {
+                                std::span<const std::uint8_t> fields, std::chrono::milliseconds lifetime) {
   const SetPtr object(nftnl_set_alloc());
   nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, table_);
   nftnl_set_set_str(object.get(), NFTNL_SET_NAME, set);
@@ -152,6 +156,8 @@ void NftTransaction::add_set_of(const char* set, SetType key, SetType data, std:
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_TYPE, key.types);
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_LEN, key.size);
   if (flags != 0) nftnl_set_set_u32(object.get(), NFTNL_SET_FLAGS, flags);
+  if (flags & NFT_SET_TIMEOUT)
+    nftnl_set_set_u64(object.get(), NFTNL_SET_TIMEOUT, static_cast<std::uint64_t>(lifetime.count()));
   if (flags & NFT_SET_MAP) {
     nftnl_set_set_u32(object.get(), NFTNL_SET_DATA_TYPE, data.types);
     nftnl_set_set_u32(object.get(), NFTNL_SET_DATA_LEN, data.size);

@@ -9,6 +9,7 @@
 // text; the kernel has then changed nothing.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -56,6 +57,8 @@ class NftTransaction {
   // Of single values, in a hash table.
   void add_set(const char* set, SetType key);
   void add_map(const char* map, SetType key, SetType data);
+  // Whose elements vanish so long after they came.
+  void add_fleeting_set(const char* set, SetType key, std::chrono::milliseconds lifetime);
   // The map yields where to go on.
   void add_verdict_map(const char* map, SetType key);
   // Of intervals in each field: `fields` are their lengths in bytes, at least two (the kernel wants that). A
@@ -76,7 +79,7 @@ class NftTransaction {
                        std::span<const SetElement> elements);
 
   void add_set_of(const char* set, SetType key, SetType data, std::uint32_t flags,
-                  std::span<const std::uint8_t> fields);
+                  std::span<const std::uint8_t> fields, std::chrono::milliseconds lifetime = {});
 
   NetlinkSocket& socket_;
   const char* table_;

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <span>
 
@@ -139,6 +140,12 @@ void sort_interfaces(const std::vector<PolicyInterface>& interfaces, bool with_d
 
 // --- rules ---
 
+const char* cut_set_of(AddressFamily family) {
+  return family == AddressFamily::kIpv4 ? "cut4" : "cut6";
+}
+// Longer than connection tracking waits for the next packet of a UDP flow (nf_conntrack_udp_timeout_stream).
+constexpr std::chrono::minutes kCutFor{5};
+
 constexpr const char* kEgress = "egress";
 constexpr const char* kIngress = "ingress";
 
@@ -153,6 +160,22 @@ void add_base_rules(NftTransaction& transaction, const char* chain, bool is_egre
     match.is_not_equal(std::uint32_t{0});
     match.verdict(NF_ACCEPT);
   });
+  for (const AddressFamily family : kFamilies) {
+    const bool v4 = family == AddressFamily::kIpv4;
+    const std::uint32_t registers = address_size(family) / 4U;
+    transaction.add_rule(chain, "answers of flows that were cut", [&](nftnl_rule& rule) {
+      NftExpressions match(rule);
+      match.is_family(nfproto(family));
+      v4 ? match.load_ipv4_source(0) : match.load_ipv6_source(0);
+      v4 ? match.load_ipv4_destination(registers) : match.load_ipv6_destination(registers);
+      match.load_meta(NFT_META_L4PROTO, 2 * registers);
+      match.load_source_port(2 * registers + 1);
+      match.load_destination_port(2 * registers + 2);
+      match.is_in(cut_set_of(family));
+      match.count();
+      match.verdict(NF_DROP);
+    });
+  }
   transaction.add_rule(chain, "no container", [&](nftnl_rule& rule) {
     NftExpressions match(rule);
     is_egress ? match.not_from_container() : match.not_to_container();
@@ -204,6 +227,13 @@ void add_frame(NftTransaction& transaction) {
   transaction.add_verdict_map("from", {kTypeInterface, kNameBytes});
   transaction.add_verdict_map("to", {kTypeInterface, kNameBytes});
   transaction.add_elements("icmp_errors", icmp_errors());
+  for (const AddressFamily family : kFamilies) {
+    const std::uint32_t address = family == AddressFamily::kIpv4 ? kTypeIpv4 : kTypeIpv6;
+    transaction.add_fleeting_set(
+        cut_set_of(family),
+        {types({address, address, kTypeProtocol, kTypePort, kTypePort}), 2U * address_size(family) + 12U},
+        kCutFor);
+  }
   // Egress before ingress, both beside the filters of others.
   transaction.add_filter_chain(kEgress, {NF_INET_FORWARD, NF_IP_PRI_FILTER - 2});
   transaction.add_filter_chain(kIngress, {NF_INET_FORWARD, NF_IP_PRI_FILTER - 1});
@@ -341,6 +371,27 @@ Status PolicyTable::change(const PolicyChange& change) {
   NftTransaction transaction(socket_, kPolicyTable);
   append(transaction, change);
   return transaction.commit();
+}
+
+Result<std::size_t> PolicyTable::cut(std::span<const TrackedFlow> flows) {
+  if (flows.empty()) return 0;
+  ElementsBySet answers;
+  for (const TrackedFlow& flow : flows) {
+    if (flow.source_port == 0 && flow.reply_source_port == 0) continue;  // ICMP: an answer begins nothing
+    answers[cut_set_of(flow.source.family())].push_back({.key = Key()
+                                                                    .bytes(flow.reply_source.bytes())
+                                                                    .bytes(flow.source.bytes())
+                                                                    .raw(flow.protocol)
+                                                                    .port(flow.reply_source_port)
+                                                                    .port(flow.source_port)
+                                                                    .take()});
+  }
+  // First what keeps them from coming back.
+  NftTransaction transaction(socket_, kPolicyTable);
+  for (const auto& [set, elements] : answers) transaction.add_elements(set.c_str(), elements);
+  TOWPATH_TRY_STATUS(transaction.commit());
+  for (const TrackedFlow& flow : flows) TOWPATH_TRY_STATUS(forget_flow(socket_, flow));
+  return flows.size();
 }
 
 Result<bool> PolicyTable::is_there() {

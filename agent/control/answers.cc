@@ -117,7 +117,8 @@ void write_status(JsonWriter& json, const AgentStatus& status, const bgp::Speake
       .field("policies_refused", status.policies.refused)
       .field("policies_problem", status.policies.problem)
       .field("policies_readings", status.policies.readings)
-      .field("policies_repaired", status.policies.repaired);
+      .field("policies_repaired", status.policies.repaired)
+      .field("policies_flows_cut", status.policies.cut);
 }
 
 }  // namespace

@@ -6,6 +6,9 @@
 //   fresh process whose first reading is refused has none, and leaves the table as it found it. Without the
 //   directory the table is removed.
 //
+//   What a change forbids is cut where it goes on: all flows that connection tracking knows are judged again
+//   by the new rules, when these allow less than those before or when it is not known what was before.
+//
 //   What was written last is the base of the next change. Where that failed, or somebody else was at the
 //   table, the next job writes all of it.
 //
@@ -42,6 +45,7 @@ struct PolicyOutcome {
   Status in_force{};
   std::size_t policies = 0;
   std::size_t chains = 0;
+  Result<std::size_t> cut = 0;  // flows
 };
 
 class Enforcer {
@@ -54,6 +58,7 @@ class Enforcer {
  private:
   void read_files();
   Status write(const PolicyJob& job);
+  Result<std::size_t> cut(const PolicyJob& job);
 
   std::string directory_;
   std::unique_ptr<PolicyKernel> kernel_;
@@ -62,6 +67,7 @@ class Enforcer {
   PolicyErrors refused_;
   std::optional<policy::DesiredRuleset> in_kernel_;  // nothing: not known
   bool is_removed_ = false;
+  bool may_forbid_ = false;  // the last change, something that was allowed
 };
 
 }  // namespace towpath::agent

@@ -104,6 +104,11 @@ void Policies::on_done(PolicyOutcome outcome) {
   counters_.refused = !outcome.refused.empty();
   counters_.policies = outcome.policies;
   counters_.chains = outcome.chains;
+  if (outcome.cut) {
+    counters_.cut += *outcome.cut;
+  } else {
+    observer_.policy_problem("cannot cut flows: " + outcome.cut.error().message);
+  }
   if (outcome.read_files) {
     ++counters_.readings;
     observer_.policies_read(outcome);

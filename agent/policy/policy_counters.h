@@ -16,6 +16,7 @@ struct PolicyCounters {
   std::size_t endpoints = 0;   // known
   std::uint64_t readings = 0;  // of the files, good ones and others
   std::uint64_t repaired = 0;
+  std::uint64_t cut = 0;  // flows that were allowed before
 };
 
 }  // namespace towpath::agent

@@ -3,7 +3,11 @@
 // Blocking; used by the thread of PolicyWriter only.
 #pragma once
 
+#include <cstddef>
+#include <vector>
+
 #include "towpath/base/error.h"
+#include "towpath/netlink/conntrack.h"
 #include "towpath/netlink/policy_table.h"
 
 namespace towpath::agent {
@@ -15,6 +19,9 @@ class PolicyKernel {
   virtual Status replace(const netlink::PolicyChange& all) = 0;
   virtual Status change(const netlink::PolicyChange& change) = 0;
   virtual Status remove() = 0;
+  // Of both families, without those whose one end is this host itself: nobody judges them.
+  virtual Result<std::vector<netlink::TrackedFlow>> flows() = 0;
+  virtual Result<std::size_t> cut(const std::vector<netlink::TrackedFlow>& flows) = 0;
 };
 
 }  // namespace towpath::agent

@@ -17,6 +17,53 @@ def policy(name, namespace="shop", **spec):
 DENY_ALL = policy("deny", podSelector={})
 
 
+class Flow:
+    """A connection whose two ends both send, asked for or not."""
+
+    ports = iter(range(9100, 9999))
+
+    def __init__(self, test, client, server, kind, address):
+        self.kind, self.address = kind, address
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        port = next(self.ports)
+        with inside(server.netns):
+            self.server = socket.socket(family, kind)
+            self.server.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+        with inside(client.netns):
+            self.client = socket.socket(family, kind)
+        if kind == socket.SOCK_STREAM:
+            self.server.listen()
+            self.client.connect((address, port))
+            listener, (self.server, _) = self.server, self.server.accept()
+            listener.close()
+        else:
+            self.client.connect((address, port))
+            self.client.send(b"first")
+            self.server.connect(self.server.recvfrom(100)[1])
+        for end in (self.client, self.server):
+            end.settimeout(0.2)
+            test.addCleanup(end.close)
+
+    def passes(self):
+        """True if what the client sends arrives. The server sends, too, as it might when it has not noticed."""
+        self.client.setblocking(False)
+        self.server.setblocking(False)
+        for end in (self.client, self.server):
+            try:
+                while end.recv(1000):
+                    pass
+            except OSError:
+                pass
+        self.client.settimeout(0.2)
+        self.server.settimeout(0.2)
+        try:
+            self.server.send(b"unasked")
+            self.client.send(b"request")
+            return bool(self.server.recv(1000))
+        except OSError:
+            return False
+
+
 class NetworkPolicy(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -178,6 +225,24 @@ class NetworkPolicy(unittest.TestCase):
             wait_until(lambda: self.status()["policies_repaired"] > before and "no endpoint has" in self.table(),
                        what=self.status)
             self.assertEqual(self.reaches(a, b), "", command)
+
+    def test_flows_that_are_forbidden_now_are_cut(self):
+        """TCP and UDP, in both families, while both ends send; a flow that stays allowed loses nothing."""
+        server, client, friend = self.add(app="db"), self.add(app="web"), self.add(app="friend")
+        open_to = lambda *apps: policy("db", podSelector={"matchLabels": {"app": "db"}}, ingress=[  # noqa: E731
+            {"from": [{"podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": list(apps)}]}}]}])
+        self.put(open_to("web", "friend"))
+        flows = []
+        for container in (client, friend):
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                for address in (server.ipv4, server.ipv6):
+                    flows.append((container, Flow(self, container, server, kind, address)))
+        self.assertTrue(all(flow.passes() for _, flow in flows))
+        self.put(open_to("friend"))
+        for container, flow in flows:
+            wait_until(lambda: flow.passes() == (container is friend), 5, f"{container.name} {flow.kind} {flow.address}")
+        self.assertFalse(any(flow.passes() for container, flow in flows if container is client), "and stay so")
+        self.assertEqual(self.status()["policies_flows_cut"] >= 4, True)
 
     def test_reload_reads_the_files(self):
         """Also where nobody could watch them: a linked file that is written in another directory."""

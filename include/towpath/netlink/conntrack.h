@@ -25,9 +25,16 @@ struct TrackedFlow {
   std::uint16_t destination_port = 0;
   IpAddress reply_source{};  // who answers: another than `destination` where that was rewritten
   std::uint16_t reply_source_port = 0;
+  // Of ICMP and ICMPv6, which have these in the place of ports.
+  std::uint16_t icmp_id = 0;
+  std::uint8_t icmp_type = 0;
+  std::uint8_t icmp_code = 0;
   std::uint16_t zone = 0;
   std::uint32_t id = 0;
 };
+
+// All of one family.
+Result<std::vector<TrackedFlow>> dump_flows(NetlinkSocket& socket, AddressFamily family);
 
 // Those whose first packet went to this port.
 Result<std::vector<TrackedFlow>> dump_flows(NetlinkSocket& socket, AddressFamily family,

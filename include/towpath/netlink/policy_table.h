@@ -7,6 +7,10 @@
 //   known flows and ICMP errors pass before; so do those of a container to itself. Nothing is said about
 //   packets to the host or from it.
 //
+//   Flows that were allowed and are no longer must be forgotten by connection tracking. An answer that is on
+//   its way then would begin a flow of its own, in which the forbidden direction were the answer. So what
+//   would be answers of such flows is refused for some minutes: the sets `cut`.
+//
 //   A chain accepts what one of its sets has, and drops the rest. For each family there are hosts that may
 //   all, hosts with ports, networks that may all, and networks with ports; for both, the ports that everybody
 //   may. Hosts, and ports that stand alone, are in hash tables; ranges in the kernel's interval sets, whose
@@ -28,12 +32,14 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "towpath/base/address.h"
 #include "towpath/base/error.h"
+#include "towpath/netlink/conntrack.h"
 #include "towpath/netlink/netlink_socket.h"
 
 namespace towpath::netlink {
@@ -98,6 +104,9 @@ class PolicyTable {
   Status replace(const PolicyChange& all);
   // kNotFound and others: the table is not what we made; replace() it.
   Status change(const PolicyChange& change);
+  // Ends flows: their entries are removed, and what would be answers to them is dropped for some minutes.
+  // How many; those that ended by themselves count.
+  Result<std::size_t> cut(std::span<const TrackedFlow> flows);
   // No table is success, and no transaction, which would have to wait for those of others.
   Status remove();
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "agent/policy/policy_kernel.h"
 
@@ -19,6 +20,8 @@ struct FakePolicyTable {
   int replaced = 0, changed = 0, removed = 0;
   std::optional<Error> refuse_change;
   std::optional<Error> refuse_all;
+  std::vector<netlink::TrackedFlow> flows;
+  int looked_at_flows = 0;
 };
 
 class FakePolicyKernel final : public PolicyKernel {
@@ -50,6 +53,17 @@ class FakePolicyKernel final : public PolicyKernel {
     table_.exists = false;
     ++table_.removed;
     return {};
+  }
+  Result<std::vector<netlink::TrackedFlow>> flows() override {
+    const std::lock_guard lock(table_.mutex);
+    ++table_.looked_at_flows;
+    return table_.flows;
+  }
+  Result<std::size_t> cut(const std::vector<netlink::TrackedFlow>& flows) override {
+    const std::lock_guard lock(table_.mutex);
+    for (const netlink::TrackedFlow& flow : flows)
+      std::erase_if(table_.flows, [&](const auto& known) { return known.id == flow.id; });
+    return flows.size();
   }
 
  private:

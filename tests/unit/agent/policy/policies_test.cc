@@ -272,6 +272,41 @@ TEST_F(PoliciesTest, ARefusalOfTheKernelIsToldAndTriedAgain) {
   EXPECT_THAT(table_.interfaces, ElementsAre("tpa"));
 }
 
+TEST_F(PoliciesTest, FlowsThatAreForbiddenNowAreCutAndOnlyThose) {
+  make_directory();
+  start();
+  policies_->record_changed(record("a"));
+  policies_->listed();
+  EXPECT_TRUE(settle());
+  const IpAddress a = record("a").addresses[0], away = IpAddress::v4(0x0A410001);
+  {
+    const std::lock_guard lock(table_.mutex);
+    const auto flow = [](std::uint32_t id, const IpAddress& from, const IpAddress& to) {
+      netlink::TrackedFlow made{.protocol = 17, .source = from, .destination = to};
+      made.source_port = 4000;
+      made.destination_port = made.reply_source_port = 80;
+      made.reply_source = to;
+      made.id = id;
+      return made;
+    };
+    // One by a mapped port of the host: what counts is whom it reached.
+    auto mapped = flow(3, away, a);
+    mapped.destination = IpAddress::v4(0xC0000201);
+    table_.flows = {flow(1, away, a), flow(2, a, away), mapped, flow(4, away, IpAddress::v4(0x0A410002))};
+  }
+  write("deny.yaml", kDenyAll);
+  policies_->read_files();
+  EXPECT_TRUE(settle());
+  std::vector<std::uint32_t> left;
+  for (const auto& flow : table_.flows) left.push_back(flow.id);
+  EXPECT_THAT(left, ElementsAre(2, 4)) << "its own flow outward, and what is none of ours";
+  EXPECT_EQ(policies_->counters().cut, 2U);
+  const int looks = table_.looked_at_flows;
+  policies_->record_changed(record("b"));
+  EXPECT_TRUE(settle());
+  EXPECT_EQ(table_.looked_at_flows, looks) << "an endpoint more forbids nothing";
+}
+
 TEST_F(PoliciesTest, AnAnswerAfterTheEndIsForNobody) {
   make_directory();
   start();
