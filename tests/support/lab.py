@@ -727,12 +727,22 @@ class Lab:
                         stream.close()
         for name in list(self._namespaces):
             self._del_netns(name)
+        unmount_below(self.directory)
         shutil.rmtree(self.directory, ignore_errors=True)
         if main:
             for number, handler in self._old_handlers.items():
                 signal.signal(number, handler)
             signal.signal(signal.SIGINT, old if old is not None else signal.SIG_DFL)
         atexit.unregister(self.close)
+
+
+def unmount_below(directory):
+    """What a test mounted in a laboratory's directory."""
+    with open("/proc/self/mounts") as mounts:
+        paths = [line.split()[1] for line in mounts]
+    for path in reversed(paths):
+        if path.startswith(f"{directory}/"):
+            run("umount", "-l", path, check=False)
 
 
 def remove_named(prefix, directory):
@@ -744,6 +754,7 @@ def remove_named(prefix, directory):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         run("ip", "netns", "del", path.name, check=False)
+    unmount_below(directory)
     shutil.rmtree(directory, ignore_errors=True)
     return was_there
 
