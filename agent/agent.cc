@@ -257,7 +257,8 @@ Status Agent::open_speaker() {
       *speaker_, *bfd_, dataplane_->routes(), *advertiser_, *drainer_, [this] { return status(); },
       [this](const control::EndpointName& name, Endpoints::Done done) {
         endpoint_changed({name.container, name.ifname}, std::move(done));
-      });
+      },
+      [this] { return policies_ ? policies_->view() : nullptr; });
   control_ = std::make_unique<ControlServer>(loop_, *answers_);
   // The socket first: another agent on it must stop us before we speak to anybody.
   TOWPATH_TRY_STATUS(control_->start(config_.control_socket));

@@ -31,6 +31,11 @@ bool is_true(const json& row, const char* key) {
   return it != row.end() && it->is_boolean() && it->get<bool>();
 }
 
+// What is not isolated may all; a dash tells it from a list that is empty.
+std::string policies(const json& row, const char* isolated, const char* key) {
+  return is_true(row, isolated) ? text(row, key) : std::string("-");
+}
+
 std::string milliseconds(const json& row, const char* key) {
   const auto it = row.find(key);
   if (it == row.end() || !it->is_number()) return "";
@@ -159,6 +164,17 @@ Columns bfd_columns() {
           {"UPS", TOWPATH_CELL("ups"), true, 0, 3},
           {"DIAGNOSTIC", TOWPATH_CELL("diagnostic"), false, 12, 6},
           {"LAST ERROR", TOWPATH_CELL("last_error"), false, 16, 8}};
+}
+
+Columns policy_columns() {
+  return {{"INTERFACE", TOWPATH_CELL("interface"), false, 0, 3},
+          {"NAMESPACE", TOWPATH_CELL("namespace")},
+          {"ADDRESSES", TOWPATH_CELL("addresses"), false, 12},
+          {"LABELS", TOWPATH_CELL("labels"), false, 8, 4},
+          {"INGRESS", [](const json& row) { return policies(row, "ingress_isolated", "ingress_policies"); },
+           false, 12},
+          {"EGRESS", [](const json& row) { return policies(row, "egress_isolated", "egress_policies"); },
+           false, 12}};
 }
 
 Columns advertised_columns() {

@@ -9,6 +9,7 @@ namespace towpath::cli {
 Columns route_columns(control::RouteTable table);
 Columns peer_columns();
 Columns bfd_columns();
+Columns policy_columns();
 Columns advertised_columns();
 Columns endpoint_columns();
 Columns block_columns();

@@ -80,6 +80,12 @@ std::string format_request(const control::Request& request) {
     if (request.lease.owner) arguments["owner"] = *request.lease.owner;
     if (request.command == control::Command::kAdvertise) arguments["lease"] = request.lease.seconds;
   }
+  if (request.command == control::Command::kPolicySimulate) {
+    document["arguments"] = {{"from", request.flow.from.to_string()},
+                             {"to", request.flow.to.to_string()},
+                             {"protocol", word_for(control::kFlowProtocols, request.flow.protocol)},
+                             {"port", request.flow.port}};
+  }
   if (request.command == control::Command::kDrain) {
     document["arguments"] = {{"wait", request.drain.wait}};
     if (!request.drain.reason.empty()) document["arguments"]["reason"] = request.drain.reason;

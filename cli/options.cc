@@ -30,6 +30,10 @@ Examples: towpathctl ipam                            the blocks of this host and
           towpathctl ipam check                      exit code 0 if all is as it should be, 1 if not
           towpathctl ipam repair --apply             releases what containers that are gone held)";
 
+constexpr const char* kPolicyFooter = R"(
+Examples: towpathctl policy show
+          towpathctl policy simulate 10.64.1.2 10.64.1.3 --port 5432)";
+
 constexpr const char* kPolicyTestFooter = R"(
 Says which rules the route meets and what comes of it; changes nothing.
 Examples: towpathctl policy-test import tor-a 0.0.0.0/0 --as-path "65001 65002" --community 65001:7
@@ -177,6 +181,33 @@ PolicyTestCommand add_policy_test(CLI::App& app, control::PolicyTest& test) {
   return {command, out};
 }
 
+struct PolicyCommands {
+  const CLI::App* show = nullptr;
+  const CLI::App* simulate = nullptr;
+};
+
+PolicyCommands add_policy(CLI::App& app, control::FlowQuestion& flow) {
+  CLI::App* command = app.add_subcommand("policy", "network policies of the containers of this host");
+  command->require_subcommand(1)->footer(kPolicyFooter);
+  CLI::App* show = command->add_subcommand("show", "which policies isolate which container");
+  CLI::App* simulate =
+      command->add_subcommand("simulate", "what a flow would meet: verdict, policies, rules");
+  for (CLI::App* one : {show, simulate}) one->fallthrough();
+  const auto address = [](const std::string& w) { return IpAddress::parse(w); };
+  add_parsed(simulate, "FROM", flow.from, address, "address of the sender")->required();
+  add_parsed(simulate, "TO", flow.to, address, "address of the receiver")->required();
+  add_parsed(
+      simulate, "--protocol", flow.protocol,
+      [](const std::string& w) -> Result<control::FlowProtocol> {
+        if (const auto protocol = value_for(control::kFlowProtocols, w)) return *protocol;
+        return fail(ErrorKind::kInvalid, "must be one of tcp, udp, sctp, icmp, icmpv6");
+      },
+      "tcp (if not given), udp, sctp, icmp or icmpv6");
+  simulate->add_option("--port", flow.port, "of the receiver, behind any port mapping")
+      ->check(CLI::Range(0, 65535));
+  return {show, simulate};
+}
+
 struct LeaseCommands {
   const CLI::App* advertise = nullptr;
   const CLI::App* withdraw = nullptr;
@@ -246,6 +277,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
   const CLI::App* peers = app.add_subcommand("peers", "BGP sessions");
   const CLI::App* bfd = app.add_subcommand("bfd", "BFD sessions, which watch the paths to the peers");
   const PolicyTestCommand policy_test = add_policy_test(app, options.policy_test);
+  const PolicyCommands policy = add_policy(app, options.flow);
   const LeaseCommands leases = add_lease_commands(app, options.lease);
   const CLI::App* drain = add_drain(app, options.drain);
   const CLI::App* undrain = app.add_subcommand("undrain", "puts this host back into service");
@@ -293,6 +325,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv) {
                                                         {peers, Action::kPeers},
                                                         {bfd, Action::kBfd},
                                                         {policy_test.app, Action::kPolicyTest},
+                                                        {policy.show, Action::kPolicyShow},
+                                                        {policy.simulate, Action::kPolicySimulate},
                                                         {leases.advertise, Action::kAdvertise},
                                                         {leases.withdraw, Action::kWithdraw},
                                                         {leases.advertised, Action::kAdvertised},

@@ -17,6 +17,8 @@ enum class Action {
   kPeers,
   kBfd,
   kPolicyTest,
+  kPolicyShow,
+  kPolicySimulate,
   kAdvertise,
   kWithdraw,
   kAdvertised,
@@ -62,6 +64,7 @@ struct Options {
   Format format = Format::kTable;
   control::RouteQuery routes{};       // of kRoutes
   control::PolicyTest policy_test{};  // of kPolicyTest
+  control::FlowQuestion flow{};       // of kPolicySimulate
   control::LeaseRequest lease{};      // of kAdvertise, kWithdraw
   control::DrainRequest drain{};      // of kDrain
   IpamView ipam{};                    // of kIpamShow

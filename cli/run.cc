@@ -64,8 +64,10 @@ std::unique_ptr<Output> make_output(const Options& options, std::FILE* out) {
     case Action::kIpamCheck: return table(finding_columns(), "All is as it should be.");
     case Action::kIpamRelease: return table(released_columns(), "");
     case Action::kPolicyTest: return std::make_unique<ListOutput>(out, policy_test_text);
+    case Action::kPolicyShow: return table(policy_columns(), "No containers are attached on this host.");
     case Action::kIpamRepair: return table(repair_columns(), "All is as it should be.");
     case Action::kIpamImport: return table(imported_columns(), "host-local has given no address there.");
+    case Action::kPolicySimulate:
     case Action::kDrain:
     case Action::kUndrain:
     case Action::kStatus: break;
@@ -134,6 +136,10 @@ Result<bool> print_rows(const Options& options, Output& output) {
                                      .policy_test = options.policy_test};
       return well(ask_agent(options, request, output));
     }
+    case Action::kPolicyShow: return well(ask_agent(options, {control::Command::kPolicies, {}}, output));
+    case Action::kPolicySimulate:
+      return well(
+          ask_agent(options, {.command = control::Command::kPolicySimulate, .flow = options.flow}, output));
     case Action::kStatus: return well(ask_agent(options, {control::Command::kStatus, {}}, output));
     case Action::kVersion: return well(print_versions(options, output));
     case Action::kEndpoints: return well(print_endpoints(options.state_dir, output));

@@ -8,6 +8,7 @@
 #include "agent/control/advertised_rows.h"
 #include "agent/control/bfd_rows.h"
 #include "agent/control/kernel_rows.h"
+#include "agent/control/network_policy_rows.h"
 #include "agent/control/peer_rows.h"
 #include "agent/control/policy_trial.h"
 #include "agent/control/rib_walker.h"
@@ -144,6 +145,8 @@ std::expected<std::unique_ptr<RowSource>, ControlFailure> Answers::open(const co
       drainer_.undo();
       return std::make_unique<SingleRow>([this](JsonWriter& json) { write_drain(json, drainer_); });
     case Command::kPolicyTest: return open_policy_trial(speaker_, request.policy_test);
+    case Command::kPolicies: return open_policy_rows(policies_());
+    case Command::kPolicySimulate: return open_policy_simulation(policies_(), request.flow);
   }
   return std::unexpected(ControlFailure{control::Code::kUnknownCommand, "no such command"});
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "agent/dataplane/route_kernel.h"
 #include "agent/dataplane/route_syncer.h"
 #include "agent/endpoint/endpoint_counters.h"
+#include "agent/policy/enforcer.h"
 #include "agent/policy/policy_counters.h"
 #include "towpath/bfd/service.h"
 #include "towpath/bgp/speaker.h"
@@ -44,14 +46,15 @@ class Answers final : public ControlBackend {
   // All outlive this.
   Answers(const bgp::Speaker& speaker, const bfd::Service& bfd, const RouteSyncer& routes,
           Advertiser& advertiser, Drainer& drainer, std::function<AgentStatus()> status,
-          EndpointChanged endpoint_changed)
+          EndpointChanged endpoint_changed, std::function<std::shared_ptr<const PolicyView>()> policies)
       : speaker_(speaker),
         bfd_(bfd),
         routes_(routes),
         advertiser_(advertiser),
         drainer_(drainer),
         status_(std::move(status)),
-        endpoint_changed_(std::move(endpoint_changed)) {}
+        endpoint_changed_(std::move(endpoint_changed)),
+        policies_(std::move(policies)) {}
 
   std::expected<std::unique_ptr<RowSource>, ControlFailure> open(const control::Request& request) override;
 
@@ -66,6 +69,7 @@ class Answers final : public ControlBackend {
   Drainer& drainer_;
   std::function<AgentStatus()> status_;
   EndpointChanged endpoint_changed_;
+  std::function<std::shared_ptr<const PolicyView>()> policies_;
 };
 
 }  // namespace towpath::agent

@@ -257,6 +257,23 @@ std::expected<control::DrainRequest, ControlFailure> parse_drain(const json& obj
   return drain;
 }
 
+std::expected<control::FlowQuestion, ControlFailure> parse_flow(const json& object) {
+  control::FlowQuestion flow;
+  Arguments arguments(object, "policy-simulate");
+  const auto address = [](const std::string& text) { return IpAddress::parse(text); };
+  arguments.read_required("from", flow.from, address);
+  arguments.read_required("to", flow.to, address);
+  arguments.read("protocol", flow.protocol, word_of(control::kFlowProtocols));
+  std::optional<std::uint32_t> port;
+  arguments.read_number("port", port, 65535);
+  flow.port = port.value_or(0);
+  if (auto failure = arguments.failure()) return std::unexpected(*std::move(failure));
+  if (flow.from.family() != flow.to.family())
+    return refuse(Code::kBadArgument, fmt::format("to: value '{}': must be of the family of {}",
+                                                  flow.to.to_string(), flow.from.to_string()));
+  return flow;
+}
+
 }  // namespace
 
 std::expected<Request, ControlFailure> parse_request(std::string_view line) {
@@ -294,6 +311,10 @@ std::expected<Request, ControlFailure> parse_request(std::string_view line) {
     auto lease = parse_lease(arguments, *known);
     if (!lease) return std::unexpected(std::move(lease.error()));
     request.lease = *std::move(lease);
+  } else if (*known == Command::kPolicySimulate) {
+    auto flow = parse_flow(arguments);
+    if (!flow) return std::unexpected(std::move(flow.error()));
+    request.flow = *std::move(flow);
   } else if (*known == Command::kDrain) {
     auto drain = parse_drain(arguments);
     if (!drain) return std::unexpected(std::move(drain.error()));

@@ -34,6 +34,7 @@ PolicyOutcome Enforcer::enforce(const PolicyJob& job) {
   if (in_kernel_) {
     outcome.policies = set_ ? set_->policies.size() : 0;
     outcome.chains = in_kernel_->chains.size();
+    outcome.view = std::make_shared<const PolicyView>(PolicyView{set_, in_kernel_, job.endpoints});
   }
   return outcome;
 }
@@ -47,7 +48,7 @@ void Enforcer::read_files() {
   }
   refused_.clear();
   is_on_ = set->has_value();
-  set_ = *std::move(set);
+  set_ = *is_on_ ? std::make_shared<const policy::PolicySet>(**std::move(set)) : nullptr;
 }
 
 Status Enforcer::write(const PolicyJob& job) {
@@ -62,21 +63,21 @@ Status Enforcer::write(const PolicyJob& job) {
   std::vector<policy::Endpoint> endpoints;
   endpoints.reserve(job.endpoints.size());
   for (const auto& endpoint : job.endpoints) endpoints.push_back(*endpoint);
-  auto wanted = policy::compile(*set_, endpoints);
+  const auto wanted = std::make_shared<const policy::DesiredRuleset>(policy::compile(*set_, endpoints));
   is_removed_ = false;
   if (in_kernel_) {
-    const auto change = ruleset_change(*in_kernel_, wanted);
+    const auto change = ruleset_change(*in_kernel_, *wanted);
     if (kernel_->change(change)) {
       may_forbid_ = forbids(change);
-      in_kernel_ = std::move(wanted);
+      in_kernel_ = wanted;
       return {};
     }
     // A table that is not what we think it is shows as a change that does not fit.
     in_kernel_.reset();
   }
-  TOWPATH_TRY_STATUS(kernel_->replace(ruleset_change({}, wanted)));
+  TOWPATH_TRY_STATUS(kernel_->replace(ruleset_change({}, *wanted)));
   may_forbid_ = true;
-  in_kernel_ = std::move(wanted);
+  in_kernel_ = wanted;
   return {};
 }
 

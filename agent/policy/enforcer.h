@@ -35,6 +35,13 @@ struct PolicyJob {
   std::vector<std::shared_ptr<const policy::Endpoint>> endpoints{};
 };
 
+// What is in force, for questions about it. Never changed.
+struct PolicyView {
+  std::shared_ptr<const policy::PolicySet> set;
+  std::shared_ptr<const policy::DesiredRuleset> ruleset;
+  std::vector<std::shared_ptr<const policy::Endpoint>> endpoints;
+};
+
 struct PolicyOutcome {
   bool is_on = false;
   bool read_files = false;
@@ -45,7 +52,8 @@ struct PolicyOutcome {
   Status in_force{};
   std::size_t policies = 0;
   std::size_t chains = 0;
-  Result<std::size_t> cut = 0;  // flows
+  Result<std::size_t> cut = 0;               // flows
+  std::shared_ptr<const PolicyView> view{};  // nothing: no policies, or not known
 };
 
 class Enforcer {
@@ -62,10 +70,10 @@ class Enforcer {
 
   std::string directory_;
   std::unique_ptr<PolicyKernel> kernel_;
-  std::optional<bool> is_on_;             // as far as it was read
-  std::optional<policy::PolicySet> set_;  // of the last good reading
+  std::optional<bool> is_on_;                     // as far as it was read
+  std::shared_ptr<const policy::PolicySet> set_;  // of the last good reading
   PolicyErrors refused_;
-  std::optional<policy::DesiredRuleset> in_kernel_;  // nothing: not known
+  std::shared_ptr<const policy::DesiredRuleset> in_kernel_;  // nothing: not known
   bool is_removed_ = false;
   bool may_forbid_ = false;  // the last change, something that was allowed
 };

@@ -100,6 +100,7 @@ void Policies::flush() {
 void Policies::on_done(PolicyOutcome outcome) {
   working_ = false;
   is_on_ = outcome.is_on;
+  view_ = outcome.view;
   counters_.is_on = outcome.is_on;
   counters_.refused = !outcome.refused.empty();
   counters_.policies = outcome.policies;

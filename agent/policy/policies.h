@@ -58,6 +58,8 @@ class Policies {
   void when_in_force(Done done);
 
   PolicyCounters counters() const;
+  // What is in force; nothing where there are no policies, or the kernel has refused them.
+  std::shared_ptr<const PolicyView> view() const { return view_; }
 
  private:
   void flush();
@@ -78,6 +80,7 @@ class Policies {
   std::vector<Done> in_job_;
   bool is_on_ = false;
   PolicyCounters counters_;
+  std::shared_ptr<const PolicyView> view_;
   std::string last_problem_;
 
   std::shared_ptr<Policies*> self_ = std::make_shared<Policies*>(this);  // weakly held by tasks

@@ -6,7 +6,7 @@ import json
 import socket
 import unittest
 
-from lab import CniError, Lab, inside, run, wait_until
+from lab import CniError, Lab, LabError, inside, wait_until
 
 
 def policy(name, namespace="shop", **spec):
@@ -243,6 +243,25 @@ class NetworkPolicy(unittest.TestCase):
             wait_until(lambda: flow.passes() == (container is friend), 5, f"{container.name} {flow.kind} {flow.address}")
         self.assertFalse(any(flow.passes() for container, flow in flows if container is client), "and stay so")
         self.assertEqual(self.status()["policies_flows_cut"] >= 4, True)
+
+    def test_what_is_in_force_can_be_asked(self):
+        web, db = self.add(app="web"), self.add(app="db")
+        with self.assertRaisesRegex(LabError, "there are no network policies"):
+            self.host.ctl("policy", "show")
+        self.put(policy("db", podSelector={"matchLabels": {"app": "db"}},
+                        ingress=[{"ports": [{"port": 1}]}, {"ports": [{"port": 8080}]}]), DENY_ALL)
+        rows = {row["addresses"][0]: row for row in self.host.ctl("policy", "show")}
+        self.assertEqual(rows[db.ipv4]["ingress_policies"], ["shop/db", "shop/deny"])
+        self.assertEqual((rows[web.ipv4]["ingress_policies"], rows[web.ipv4]["egress_isolated"]), (["shop/deny"], False))
+        self.assertIn("shop/db,shop/deny", self.host.ctl_table("policy", "show"))
+        for a, b in ((web.ipv4, db.ipv4), (web.ipv6, db.ipv6)):
+            row, = self.host.ctl("policy", "simulate", a, b, "--port", "8080")
+            self.assertTrue(row["allowed"])
+            self.assertEqual(row["ingress_allowed_by"], ["shop/db ingress[1]"])
+            row, = self.host.ctl("policy", "simulate", a, b, "--port", "8081", "--protocol", "udp")
+            self.assertEqual((row["allowed"], row["verdict"]), (False, "no ingress policy of the receiver allows it"))
+        with self.assertRaisesRegex(LabError, "must be of the family of"):
+            self.host.ctl("policy", "simulate", web.ipv4, db.ipv6)
 
     def test_reload_reads_the_files(self):
         """Also where nobody could watch them: a linked file that is written in another directory."""

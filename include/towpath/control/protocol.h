@@ -52,9 +52,11 @@ enum class Command : std::uint8_t {
   kWithdraw,
   kAdvertised,
   kDrain,
-  kUndrain
+  kUndrain,
+  kPolicies,
+  kPolicySimulate
 };
-inline constexpr std::array<std::pair<std::string_view, Command>, 12> kCommands{
+inline constexpr std::array<std::pair<std::string_view, Command>, 14> kCommands{
     {{"version", Command::kVersion},
      {"status", Command::kStatus},
      {"peers", Command::kPeers},
@@ -66,7 +68,9 @@ inline constexpr std::array<std::pair<std::string_view, Command>, 12> kCommands{
      {"withdraw", Command::kWithdraw},
      {"advertised", Command::kAdvertised},
      {"drain", Command::kDrain},
-     {"undrain", Command::kUndrain}}};
+     {"undrain", Command::kUndrain},
+     {"policies", Command::kPolicies},
+     {"policy-simulate", Command::kPolicySimulate}}};
 
 enum class RouteTable : std::uint8_t { kLocRib, kAdjRibIn, kAdjRibOut, kKernel, kDiff };
 inline constexpr std::array<std::pair<std::string_view, RouteTable>, 5> kRouteTables{
@@ -134,6 +138,23 @@ struct DrainRequest {
   friend bool operator==(const DrainRequest&, const DrainRequest&) = default;
 };
 
+enum class FlowProtocol : std::uint8_t { kTcp = 6, kUdp = 17, kSctp = 132, kIcmp = 1, kIcmpv6 = 58 };
+inline constexpr std::array<std::pair<std::string_view, FlowProtocol>, 5> kFlowProtocols{
+    {{"tcp", FlowProtocol::kTcp},
+     {"udp", FlowProtocol::kUdp},
+     {"sctp", FlowProtocol::kSctp},
+     {"icmp", FlowProtocol::kIcmp},
+     {"icmpv6", FlowProtocol::kIcmpv6}}};
+
+// A flow to try against the network policies. Its addresses are of one family.
+struct FlowQuestion {
+  IpAddress from{};
+  IpAddress to{};
+  FlowProtocol protocol = FlowProtocol::kTcp;
+  std::uint32_t port = 0;  // of the receiver, behind any mapping; 0 to 65535
+  friend bool operator==(const FlowQuestion&, const FlowQuestion&) = default;
+};
+
 struct Request {
   Command command = Command::kVersion;
   RouteQuery routes{};       // of kRoutes
@@ -141,6 +162,7 @@ struct Request {
   PolicyTest policy_test{};  // of kPolicyTest
   LeaseRequest lease{};      // of kAdvertise, kWithdraw
   DrainRequest drain{};      // of kDrain
+  FlowQuestion flow{};       // of kPolicySimulate
   friend bool operator==(const Request&, const Request&) = default;
 };
 

@@ -82,6 +82,22 @@ TEST(Options, Drain) {
   EXPECT_EQ(std::get<Options>(parse({"undrain"})).action, Action::kUndrain);
 }
 
+TEST(Options, NetworkPolicies) {
+  EXPECT_EQ(std::get<Options>(parse({"policy", "show"})).action, Action::kPolicyShow);
+  const auto asked =
+      parse({"policy", "simulate", "10.0.0.1", "10.0.0.2", "--protocol", "udp", "--port", "53"});
+  ASSERT_TRUE(std::holds_alternative<Options>(asked));
+  EXPECT_EQ(std::get<Options>(asked).action, Action::kPolicySimulate);
+  const control::FlowQuestion flow{*IpAddress::parse("10.0.0.1"), *IpAddress::parse("10.0.0.2"),
+                                   control::FlowProtocol::kUdp, 53};
+  EXPECT_EQ(std::get<Options>(asked).flow, flow);
+  EXPECT_EQ(std::get<int>(parse({"policy"})), kExitUsage);
+  EXPECT_EQ(std::get<int>(parse({"policy", "simulate", "10.0.0.1"})), kExitUsage);
+  EXPECT_EQ(std::get<int>(parse({"policy", "simulate", "10.0.0.1", "x"})), kExitUsage);
+  EXPECT_EQ(std::get<int>(parse({"policy", "simulate", "10.0.0.1", "10.0.0.2", "--port", "65536"})),
+            kExitUsage);
+}
+
 TEST(Options, Leases) {
   const auto renewed = parse({"advertise", "192.0.2.80/32", "--owner", "web", "--lease", "10"});
   ASSERT_TRUE(std::holds_alternative<Options>(renewed));

@@ -16,6 +16,7 @@ TEST(ParseRequest, TakesEveryCommand) {
     if (command == Command::kPolicyTest) arguments = R"({"direction":"import","peer":"b","prefix":"::/0"})";
     if (command == Command::kAdvertise) arguments = R"({"prefix":"::1/128","owner":"web","lease":10})";
     if (command == Command::kWithdraw) arguments = R"({"prefix":"::1/128"})";
+    if (command == Command::kPolicySimulate) arguments = R"({"from":"::1","to":"::2"})";
     const auto request =
         parse_request(R"({"v":1,"command":")" + std::string(word) + R"(","arguments":)" + arguments + "}");
     ASSERT_TRUE(request.has_value()) << word;
@@ -44,6 +45,27 @@ TEST(ParseRequest, TakesTheNamesOfAnEndpoint) {
       R"({"v":1,"command":"endpoint-changed","arguments":{"container":"8e1f","ifname":"eth0"}})");
   ASSERT_TRUE(request.has_value()) << request.error().message;
   EXPECT_EQ(request->endpoint, (control::EndpointName{"8e1f", "eth0"}));
+}
+
+TEST(ParseRequest, TakesAFlow) {
+  const auto plain =
+      parse_request(R"({"v":1,"command":"policy-simulate","arguments":{"from":"10.0.0.1","to":"10.0.0.2"}})");
+  ASSERT_TRUE(plain.has_value()) << plain.error().message;
+  EXPECT_EQ(plain->flow.protocol, control::FlowProtocol::kTcp);
+  EXPECT_EQ(plain->flow.to, *IpAddress::parse("10.0.0.2"));
+  const std::pair<std::string, const char*> wrong[] = {
+      {R"({"from":"10.0.0.1"})", "to: is missing"},
+      {R"({"from":"10.0.0.1","to":"::1"})", "to: value '::1': must be of the family of 10.0.0.1"},
+      {R"({"from":"10.0.0.1","to":"10.0.0.2","port":65536})",
+       "port: value '65536': must be a number from 0 to 65535"},
+      {R"({"from":"10.0.0.1","to":"10.0.0.2","protocol":"gre"})",
+       "protocol: value 'gre': must be one of tcp, udp, sctp, icmp, icmpv6"}};
+  for (const auto& [arguments, message] : wrong) {
+    const auto request =
+        parse_request(R"({"v":1,"command":"policy-simulate","arguments":)" + arguments + "}");
+    ASSERT_FALSE(request.has_value()) << arguments;
+    EXPECT_EQ(request.error().message, message);
+  }
 }
 
 TEST(ParseRequest, TakesADrain) {
@@ -164,7 +186,7 @@ TEST(ParseRequest, RefusesWithCodeAndReason) {
       {R"({"v":1,"command":"reboot"})", Code::kUnknownCommand,
        "command: value 'reboot': must be one of version, status, peers, bfd, routes, endpoint-changed, "
        "policy-test, advertise, withdraw, advertised, drain, "
-       "undrain"},
+       "undrain, policies, policy-simulate"},
       {R"({"v":1,"command":"peers","arguments":[]})", Code::kMalformed, "arguments: must be an object"},
       {R"({"v":1,"command":"peers","arguments":{"x":1}})", Code::kBadArgument,
        "x: unknown argument; peers takes none"},
