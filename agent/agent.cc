@@ -447,6 +447,7 @@ void Agent::on_tick() {
   log_refused_routes();  // before they are tried again
   if (++ticks_ == kTicksBeforeReplacements) dataplane_->routes().allow_replacements();
   dataplane_->tick();
+  speaker_->look_at_addresses();
   endpoints_->tick(std::chrono::steady_clock::now());
   if (policies_) {
     if (endpoints_->listed()) policies_->listed();

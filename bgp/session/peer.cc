@@ -123,8 +123,7 @@ void Peer::update(const PeerConfig& config) {
   set_import_policy();
   context_.schedule();
   if (!up_) return;
-  context_.rib.change_output(id_, export_target());
-  wake_output();
+  change_output();
 }
 
 void Peer::say_drained() {
@@ -141,8 +140,7 @@ void Peer::drain_changed(Drain before) {
   } else if (before == Drain::kClosed) {
     start();
   } else if (up_) {
-    context_.rib.change_output(id_, export_target());
-    wake_output();
+    change_output();
   }
 }
 
@@ -511,8 +509,31 @@ void Peer::arm_restart_timer(std::chrono::seconds time) {
 // --- what the peer is told
 
 void Peer::open_output() {
-  context_.rib.open_output(id_, export_target());
+  const ExportTarget target = export_target();
+  note_next_hops(target);
+  next_hops_unchecked_ = true;
+  context_.rib.open_output(id_, target);
   wake_output();
+}
+
+void Peer::change_output() {
+  const ExportTarget target = export_target();
+  note_next_hops(target);
+  context_.rib.change_output(id_, target);
+  wake_output();
+}
+
+void Peer::note_next_hops(const ExportTarget& target) {
+  lacks_next_hop_ = std::ranges::any_of(kAllFamilies, [&target](Family family) {
+    const auto& hop = target.next_hop_self[index(family)];
+    return target.session.of(family).enabled && (!hop || hop->address.is_link_local());
+  });
+}
+
+void Peer::look_at_next_hops(bool addresses_changed) {
+  // An address may have come between the start of the session and the first look, which sees no change then.
+  const bool is_due = std::exchange(next_hops_unchecked_, false) || addresses_changed;
+  if (up_ && lacks_next_hop_ && is_due) change_output();
 }
 
 void Peer::wake_output() {

@@ -79,6 +79,10 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
 
   // PeerContext::drain is another one than `before`.
   void drain_changed(Drain before);
+  // To be called now and then, with whether the host has other addresses than at the last call. Only what had
+  // no next hop of our own gets one: an address that is gone may come back, and withdrawn routes would cost
+  // more.
+  void look_at_next_hops(bool addresses_changed);
   // The RIB has nothing for it that its connection has not taken.
   bool told() const;
 
@@ -155,6 +159,8 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   void settle_stale_routes(const NegotiatedSession& session);
   void sweep(Family family);
   bool has_stale() const;
+  void change_output();
+  void note_next_hops(const ExportTarget& target);
   void refresh_settings();
   SegmentOptions segment_options() const;
   void arm_timer();
@@ -180,6 +186,9 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
   std::array<bool, kFamilyCount> refreshing_{};  // between BoRR and EoRR (RFC 7313)
   std::array<bool, kFamilyCount> stale_{};       // routes of an earlier session are kept
   std::array<bool, kFamilyCount> awaits_end_of_rib_{};
+  // Of our own, in a family of the session: there is none, or one that leads nowhere beyond a link.
+  bool lacks_next_hop_ = false;
+  bool next_hops_unchecked_ = false;  // since the session came up
   bool sync_pending_ = false;
   bool in_sync_ = false;
   bool ever_in_sync_ = false;

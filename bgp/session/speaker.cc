@@ -71,6 +71,7 @@ class Speaker::Impl {
   void set_originated(const std::vector<Prefix>& prefixes);
   void set_next_hops(std::span<const NextHopRow> news);
   void set_drain(Drain drain, std::string_view reason);
+  void look_at_addresses();
   void end(const std::optional<NotificationMessage>& notification);
 
   bool in_sync() const { return in_sync_; }
@@ -115,6 +116,7 @@ class Speaker::Impl {
   PeerContext context_;
   SpeakerConfig config_;
   std::set<Prefix> originated_;
+  std::vector<IpAddress> addresses_;  // of this host, at the last look
   bool configured_ = false;
   bool ended_ = false;
   TimePoint started_{};
@@ -172,6 +174,13 @@ void Speaker::Impl::set_drain(Drain drain, std::string_view reason) {
   if (before == drain) return;
   for (const auto& peer : peers()) peer->drain_changed(before);
   schedule();
+}
+
+void Speaker::Impl::look_at_addresses() {
+  auto now = local_addresses();
+  const bool changed = addresses_ != now;
+  addresses_ = std::move(now);
+  for (const auto& peer : peers()) peer->look_at_next_hops(changed);
 }
 
 Status Speaker::Impl::listen(const std::vector<ListenAddress>& wanted) {
@@ -447,6 +456,9 @@ void Speaker::originate(const std::vector<Prefix>& prefixes) {
 }
 void Speaker::set_drain(Drain drain, std::string_view reason) {
   impl_->set_drain(drain, reason);
+}
+void Speaker::look_at_addresses() {
+  impl_->look_at_addresses();
 }
 bool Speaker::all_told() const {
   return std::ranges::all_of(impl_->peers(), [](const auto& peer) { return peer->told(); });

@@ -130,6 +130,24 @@ class ThreeHosts(Cluster, unittest.TestCase):
         self.wait_converged()
         self.assert_all_reach_all()
 
+    def test_an_address_that_comes_after_the_session(self):
+        """Without an IPv6 address there is no next hop for IPv6 routes; they are told as soon as there is one."""
+        a, b = self.hosts[0], self.hosts[1]
+        run("ip", "-n", a.netns, "address", "del", f"{a.ipv6}/64", "dev", "eth0")
+        others = [host for host in self.hosts if host is not a]
+        names = [host.name for host in others]
+        for host in others:
+            host.stop_agent()
+        for host in others:
+            host.start_agent()
+        wait_until(lambda: a.established(*names), 20, a.log_tail)
+        wait_until(lambda: a.blocks[0] in b.routes() and a.blocks[1] not in b.routes(), 20, lambda: str(b.routes()))
+        connections = [a.peer(name)["connections"] for name in names]
+        run("ip", "-n", a.netns, "address", "add", f"{a.ipv6}/64", "dev", "eth0", "nodad")
+        self.wait_converged()
+        self.assertEqual([a.peer(name)["connections"] for name in names], connections, "in the same sessions")
+        self.assert_all_reach_all()
+
     def test_sigterm_ends_cleanly_and_leaves_the_routes(self):
         a = self.hosts[0]
         before = a.routes()

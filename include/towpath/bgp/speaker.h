@@ -129,6 +129,9 @@ class Speaker {
   // ends the sessions with Cease, Administrative Shutdown and `reason` (RFC 9003). Holds for peers that are
   // configured later, too. May be called before configure().
   void set_drain(Drain drain, std::string_view reason);
+  // To be called now and then: where the host had no address for our next hop in a family when a session came
+  // up, and has one now, the peer is told our routes.
+  void look_at_addresses();
   // Every peer has been handed all that there is to tell.
   bool all_told() const;
 
