@@ -154,6 +154,7 @@ void Agent::look_after_store() {
   const bool was_missed = std::exchange(store_is_missed_, !store_.is_in_place());
   if (!store_is_missed_ || !was_missed) return;
   const auto begin_again = [&]() -> Status {
+    TOWPATH_TRY_STATUS(store_.give_place());
     TOWPATH_TRY(auto store, ipam::StateStore::open(config_.state_dir, ipam::StateStore::OpenMode::kCreate,
                                                    ipam::StoreLook::kWhole));
     TOWPATH_TRY_STATUS(store.set_owned_blocks(config_.blocks, config_.pools));

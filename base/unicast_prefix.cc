@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace towpath {
@@ -27,6 +28,11 @@ Result<Prefix> parse_unicast_prefix(std::string_view text) {
                 fmt::format("has addresses of {}, which no container can have", other.to_string()));
   }
   return prefix;
+}
+
+bool is_for_containers(const IpAddress& address) {
+  return std::ranges::none_of(kNotForContainers,
+                              [&](const Prefix& other) { return other.contains(address); });
 }
 
 }  // namespace towpath

@@ -49,8 +49,7 @@ void declare(CLI::App& app, Options& o) {
       ->check(CLI::IsMember({"main", "ipam", "meta"}))
       ->capture_default_str();
   app.add_option("--cni-version", o.subject.newest,
-                 "use no newer version than this, where a plugin of the configuration is older than the one "
-                 "under test")
+                 "use no newer version than this; if not given, than the configuration's own cniVersion")
       ->check(CLI::IsMember(std::vector<std::string>(kVersions.begin(), kVersions.end())));
   app.add_option("--only", o.only, "check only these ids, or groups of them (GC)")->delimiter(',');
   app.add_option("--host-setup", o.subject.host_setup,
@@ -89,6 +88,20 @@ bool is_named(const Requirement& r, const std::string& name) {
   return r.id == name || r.id.starts_with(name + "-");
 }
 
+// What a runtime would use with this configuration: the newest of `cniVersions`, or `cniVersion`. Empty: it
+// says nothing that we know.
+std::string newest_asked(const std::string& config) {
+  const auto document = nlohmann::json::parse(config, nullptr, false);
+  if (!document.is_object()) return "";
+  std::string newest = text_at(document, "cniVersion");
+  if (!is_known_version(newest)) newest.clear();
+  for (const auto& each : list_at(document, "cniVersions")) {
+    if (!each.is_string() || !is_known_version(each.get<std::string>())) continue;
+    if (newest.empty() || compare_versions(each.get<std::string>(), newest) > 0) newest = each;
+  }
+  return newest;
+}
+
 // Fills the subject from the options; refuses what cannot work, naming it.
 Status complete(Options& o) {
   Subject& s = o.subject;
@@ -98,6 +111,7 @@ Status complete(Options& o) {
   for (const auto& part : split(o.directories, ':')) s.directories.push_back(std::filesystem::absolute(part));
   s.kind = o.kind == "ipam" ? kIpam : o.kind == "meta" ? kMeta : kMain;
   TOWPATH_TRY(s.config, read_file(o.config_path));
+  if (s.newest.empty()) s.newest = newest_asked(s.config);
   s.small_config = s.config;
   if (!o.pool_config_path.empty()) {
     TOWPATH_TRY(s.small_config, read_file(o.pool_config_path));
@@ -168,19 +182,29 @@ Line examine(const Requirement& r, const Subject& subject, const std::string& sc
           std::chrono::duration_cast<std::chrono::milliseconds>(elapsed)};
 }
 
-void print_report(const Options& o, const Report& report) {
-  std::string text = table_end(report);
-  if (o.output == "json") text = as_json(report);
-  if (o.output == "junit") text = as_junit(report);
+Status print_report(const Options& o, const Report& report) {
+  std::string text;
+  if (o.output == "json") {
+    text = as_json(report);
+  } else if (o.output == "junit") {
+    text = as_junit(report);
+  } else {
+    // Without a file they are on the screen already.
+    for (const auto& line : report.lines) {
+      if (!o.report_path.empty()) text += table_row(line, o.verbose);
+    }
+    text += table_end(report);
+  }
   if (o.report_path.empty()) {
     std::fputs(text.c_str(), stdout);
-  } else if (o.output == "table") {
-    std::ofstream file(o.report_path);
-    for (const auto& line : report.lines) file << table_row(line, o.verbose);
-    file << text;
-  } else {
-    std::ofstream(o.report_path) << text;
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return fail_errno(errno, "standard output");
+    return {};
   }
+  std::ofstream file(o.report_path);
+  file << text;
+  file.close();
+  if (!file) return fail_errno(errno, fmt::format("--report {}", o.report_path));
+  return {};
 }
 
 // In the worker.
@@ -201,7 +225,10 @@ int examine_all(const Options& options, const std::string& scratch) {
       std::fflush(stdout);
     }
   }
-  print_report(o, report);
+  if (auto printed = print_report(o, report); !printed) {
+    fmt::print(stderr, "towpath-cni-conformance: {}\n", printed.error().message);
+    return kUsage;
+  }
   return report.count(Verdict::kFail) == 0 ? kAllMet : kSomeBroken;
 }
 

@@ -30,4 +30,9 @@ std::uint64_t Block::size() const {
   return prefix.size() - first_usable_offset(prefix);
 }
 
+std::optional<IpAddress> broadcast_of(const Prefix& block) {
+  if (block.family() == AddressFamily::kIpv6 || block.length() > 30) return std::nullopt;
+  return block.last();
+}
+
 }  // namespace towpath::ipam

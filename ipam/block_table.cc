@@ -77,7 +77,23 @@ std::vector<OffsetSpan> allowed(const Prefix& block, const AddressChoice& choice
   if (!choice.gateway) return allowed_offsets(block, choice.ranges, choice.excluded);
   std::vector<AddressRange> excluded = choice.excluded;
   excluded.push_back({gateway_of(block), gateway_of(block)});
+  if (const auto broadcast = broadcast_of(block)) excluded.push_back({*broadcast, *broadcast});
   return allowed_offsets(block, choice.ranges, excluded);
+}
+
+// Whoever is on a link looks for all of the block there, and its gateway may have the address of a container
+// that is not: so a block serves one kind of containers at a time.
+Result<std::vector<StoredBlock>> of_one_kind(std::vector<StoredBlock> blocks, const AddressChoice& choice) {
+  const std::string all = names(blocks, AddressFamily::kIpv4) + names(blocks, AddressFamily::kIpv6);
+  const bool had_any = !blocks.empty();
+  std::erase_if(blocks, [&](const StoredBlock& block) {
+    return block.head.used != 0 && ((block.head.flags & BlockHead::kLink) != 0) != choice.gateway;
+  });
+  if (!blocks.empty() || !had_any) return blocks;
+  return fail(ErrorKind::kExhausted,
+              fmt::format("the addresses of {} are in use {} ipam.gateway, and a block serves one kind: set "
+                          "ipam.blocks to others",
+                          all, choice.gateway ? "without" : "with"));
 }
 
 }  // namespace
@@ -112,7 +128,8 @@ Result<std::vector<StoredBlock>> BlockTable::eligible(const AddressChoice& choic
                               "with `blocks`, or set ipam.blocks",
                               txn_.environment().data_path()));
     }
-    return inside_pool(std::move(stored), choice.pool);
+    TOWPATH_TRY(auto own, inside_pool(std::move(stored), choice.pool));
+    return of_one_kind(std::move(own), choice);
   }
   std::vector<StoredBlock> blocks;
   for (const Prefix& prefix : choice.blocks) {
@@ -127,7 +144,8 @@ Result<std::vector<StoredBlock>> BlockTable::eligible(const AddressChoice& choic
     block.head.flags |= BlockHead::kConfigured;
     blocks.push_back(block);
   }
-  return inside_pool(std::move(blocks), choice.pool);
+  TOWPATH_TRY(blocks, inside_pool(std::move(blocks), choice.pool));
+  return of_one_kind(std::move(blocks), choice);
 }
 
 Result<BitmapChunk> BlockTable::load_chunk(const Prefix& block, std::uint64_t index) const {
@@ -143,7 +161,7 @@ Status BlockTable::store_chunk(const Prefix& block, std::uint64_t index, const B
 }
 
 Status BlockTable::store_head(const Prefix& block, const BlockHead& head) {
-  if ((head.flags & ~BlockHead::kBorrowed) == 0 && head.used == 0) return drop(block);
+  if ((head.flags & ~(BlockHead::kBorrowed | BlockHead::kLink)) == 0 && head.used == 0) return drop(block);
   return txn_.put(block_key(block), encode(head));
 }
 
@@ -246,6 +264,8 @@ Result<BlockTable::Candidate> BlockTable::find_asked(const IpAddress& address, s
   }
   if (choice.gateway && address == gateway_of(block->prefix))
     return refuse(fmt::format("is the gateway of the block {}", block->prefix.to_string()));
+  if (choice.gateway && address == broadcast_of(block->prefix))
+    return refuse(fmt::format("is the broadcast address of the block {}", block->prefix.to_string()));
   TOWPATH_TRY(const BitmapChunk chunk, load_chunk(block->prefix, offset / kChunkBits));
   if (!chunk.test(offset % kChunkBits)) return Candidate{&*block, offset, std::nullopt};
   std::optional<Resting> resting;
@@ -256,8 +276,13 @@ Result<BlockTable::Candidate> BlockTable::find_asked(const IpAddress& address, s
   return fail(ErrorKind::kConflict, fmt::format("address {} is in use", address.to_string()));
 }
 
-Result<BlockAddress> BlockTable::take(const Candidate& candidate) {
+Result<BlockAddress> BlockTable::take(const Candidate& candidate, bool on_link) {
   StoredBlock& block = *candidate.block;
+  // Of the first address that is in use all others are.
+  if (block.head.used == 0) {
+    block.head.flags = static_cast<std::uint8_t>(on_link ? block.head.flags | BlockHead::kLink
+                                                         : block.head.flags & ~BlockHead::kLink);
+  }
   block.head.used += 1;
   if (candidate.resting) {
     TOWPATH_TRY_STATUS(txn_.remove(resting_key(block.prefix, *candidate.resting)));
@@ -328,7 +353,7 @@ Result<std::vector<BlockAddress>> BlockTable::take(std::span<StoredBlock> blocks
         std::ranges::any_of(blocks, [&](const StoredBlock& b) { return b.prefix.contains(address); });
     if (choice.borrow && !is_own) return borrow(address, blocks, choice);
     TOWPATH_TRY(const Candidate candidate, find_asked(address, blocks, choice));
-    return take(candidate);
+    return take(candidate, choice.gateway);
   };
   std::vector<BlockAddress> taken;
   for (std::size_t i = 0; i < choice.addresses.size(); ++i) {
@@ -343,7 +368,7 @@ Result<std::vector<BlockAddress>> BlockTable::take(std::span<StoredBlock> blocks
     if (std::ranges::none_of(blocks, [&](const StoredBlock& b) { return of_family(b, family); })) continue;
     TOWPATH_TRY(const Candidate candidate, choose(family, blocks, choice));
     if (!candidate.resting) candidate.block->head.next = candidate.offset + 1;
-    TOWPATH_TRY(const BlockAddress address_of_block, take(candidate));
+    TOWPATH_TRY(const BlockAddress address_of_block, take(candidate, choice.gateway));
     taken.push_back(address_of_block);
   }
   return taken;
@@ -351,7 +376,7 @@ Result<std::vector<BlockAddress>> BlockTable::take(std::span<StoredBlock> blocks
 
 Result<BlockAddress> BlockTable::take_asked(std::span<StoredBlock> blocks, const IpAddress& address) {
   TOWPATH_TRY(const Candidate candidate, find_asked(address, blocks, {}));
-  return take(candidate);
+  return take(candidate, false);
 }
 
 Status BlockTable::check_available(std::span<StoredBlock> blocks, const AddressChoice& choice) const {

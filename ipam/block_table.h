@@ -78,7 +78,7 @@ class BlockTable {
                            const AddressChoice& choice) const;
   Result<Candidate> find_asked(const IpAddress& address, std::span<StoredBlock> blocks,
                                const AddressChoice& choice) const;
-  Result<BlockAddress> take(const Candidate& candidate);
+  Result<BlockAddress> take(const Candidate& candidate, bool on_link);
   Result<BlockAddress> borrow(const IpAddress& address, std::span<const StoredBlock> eligible,
                               const AddressChoice& choice);
   Status make_room(std::span<StoredBlock> blocks);

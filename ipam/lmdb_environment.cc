@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -85,6 +86,14 @@ Result<std::unique_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string
 
 bool LmdbEnvironment::is_in_place() const {
   return identity_of(data_path()) == data_ && identity_of(lock_path(path_)) == lock_;
+}
+
+Status LmdbEnvironment::give_place() const {
+  const std::string lock = lock_path(path_);
+  if (identity_of(data_path()) == data_ || identity_of(lock) != lock_) return {};
+  if (::unlink(lock.c_str()) != 0 && errno != ENOENT)
+    return fail_errno(errno, fmt::format("remove {}", lock));
+  return {};
 }
 
 LmdbEnvironment::~LmdbEnvironment() {

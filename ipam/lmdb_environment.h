@@ -39,6 +39,9 @@ class LmdbEnvironment {
   MDB_env* get() const { return env_; }
   // False once somebody has removed or replaced the files: what is written here, nobody else sees any more.
   bool is_in_place() const;
+  // Removes the lock file if it is this one's and the data file is not: a second handle would take away the
+  // locks of this one, and the environment that comes next has nothing to share with it.
+  Status give_place() const;
   // The file that holds the data, for messages.
   std::string data_path() const { return path_ + "/data.mdb"; }
   // An error of LMDB as ours; names the file, and says what to do if it is damaged.

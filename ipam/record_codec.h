@@ -25,6 +25,7 @@ struct BlockHead {
   static constexpr std::uint8_t kOwned = 1;
   static constexpr std::uint8_t kConfigured = 2;
   static constexpr std::uint8_t kBorrowed = 4;
+  static constexpr std::uint8_t kLink = 8;  // its addresses in use lie on one link, which has a gateway
 
   std::uint8_t flags = 0;
   std::uint64_t used = 0;

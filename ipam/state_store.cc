@@ -256,6 +256,10 @@ bool StateStore::is_in_place() const {
   return environment_->lmdb->is_in_place();
 }
 
+Status StateStore::give_place() const {
+  return environment_->lmdb->give_place();
+}
+
 std::uint64_t StateStore::last_change() const {
   MDB_envinfo info{};
   mdb_env_info(environment_->lmdb->get(), &info);

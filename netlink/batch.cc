@@ -132,6 +132,18 @@ std::size_t Batch::get_link(IfIndex device) {
   return index;
 }
 
+std::size_t Batch::get_link(IfIndex peer, std::int32_t peer_namespace) {
+  const std::size_t index = open_request(RTM_GETLINK, 0);
+  MessageWriter writer(buffer_);
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(peer.value);
+  writer.fixed(header);
+  writer.number(IFLA_TARGET_NETNSID, peer_namespace);
+  writer.number(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_SKIP_STATS});
+  close_request();
+  return index;
+}
+
 std::size_t Batch::set_link(IfIndex device, const LinkSettings& settings) {
   ifinfomsg header{};
   header.ifi_index = static_cast<int>(device.value);

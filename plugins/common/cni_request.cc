@@ -89,7 +89,8 @@ CniStatus read_environment(const Environment& environment, CniRequest& request) 
     if (!folder.empty()) request.path.emplace_back(folder);
   }
   TOWPATH_TRY_STATUS(require_variables(request.command, request));
-  TOWPATH_TRY_STATUS(read_args(request));
+  // Whoever takes away needs none, and must not be kept from it by broken ones.
+  if (auto args = read_args(request); !args && !only_removes(request.command)) return args;
   if (!is_attachment_command(request.command)) return {};
   if (!ipam::is_cni_identifier(request.attachment.container_id)) {
     return bad_variable(
@@ -162,15 +163,32 @@ CniStatus read_valid_attachments(const JsonObject& config, CniRequest& request) 
   return {};
 }
 
-// Where the text stops being JSON. The text itself is not shown: it may hold secrets.
-std::string place_of_error(std::string_view text) {
-  std::size_t at = text.size();
-  try {
-    const Json parsed = Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    at = std::min(at, error.byte == 0 ? 0 : error.byte - 1);
+// Takes everything, and notes where the text stops being JSON, or has a number that no program can hold.
+struct ErrorPlace : nlohmann::json_sax<Json> {
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {
+    at = position == 0 ? 0 : position - 1;
+    return false;
   }
-  const std::string_view before = text.substr(0, at);
+  std::size_t at = 0;
+};
+
+// The text itself is not shown: it may hold secrets.
+std::string place_of_error(std::string_view text) {
+  ErrorPlace place;
+  Json::sax_parse(text, &place);
+  const std::string_view before = text.substr(0, std::min(place.at, text.size()));
   const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
   return fmt::format("line {}, column {}", 1 + std::ranges::count(before, '\n'),
                      1 + before.size() - line_start);

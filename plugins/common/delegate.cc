@@ -101,6 +101,9 @@ Result<pid_t> spawn(const std::string& path, const std::vector<std::string>& env
 }
 
 // Writes `text` and reads until the other side closes, both as they go: either pipe may fill up.
+// Far more than any result.
+constexpr std::size_t kLongestAnswer = std::size_t{8} << 20;
+
 Result<std::string> converse(UniqueFd to, const UniqueFd& from, std::string_view text) {
   std::string answer;
   ::fcntl(to.get(), F_SETFL, O_NONBLOCK);
@@ -124,6 +127,9 @@ Result<std::string> converse(UniqueFd to, const UniqueFd& from, std::string_view
       if (size == 0) return answer;
       if (size < 0 && errno != EINTR) return fail_errno(errno, "read from the plugin");
       if (size > 0) answer.append(part.data(), static_cast<std::size_t>(size));
+      if (answer.size() > kLongestAnswer) {
+        return fail(ErrorKind::kInvalid, fmt::format("it has printed more than {} bytes", kLongestAnswer));
+      }
     }
   }
 }
@@ -160,8 +166,9 @@ CniExpected<std::string> call(const CniRequest& request, const std::string& plug
   input.read_end.reset();
   output.write_end.reset();
   auto answer = converse(std::move(input.write_end), output.read_end, request.config_text);
+  if (!answer) ::kill(pid, SIGKILL);  // or it would be waited for without end
   TOWPATH_CNI_TRY(const int status, wait_for(pid));
-  if (!answer) return std::unexpected(to_cni_error(std::move(answer).error()));
+  if (!answer) return std::unexpected(to_cni_error(std::move(answer).error().with_context(plugin)));
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     return std::unexpected(relay_error(plugin, status, *answer));
   return *std::move(answer);

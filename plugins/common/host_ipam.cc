@@ -1,8 +1,10 @@
 #include "plugins/common/host_ipam.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 namespace towpath::cni {
 ipam::ReserveRequest make_reserve_request(const CniRequest& request, const IpamConfig& config,
@@ -53,15 +55,27 @@ bool sandbox_is_alive(const ipam::EndpointRecord& record, const LookAtNetns& loo
   return facts.is_netns && facts.inode == record.sandbox_inode;
 }
 
+namespace {
+
+bool may_be_alive(const ipam::EndpointRecord& record, const HasLivingPeer& has_living_peer) {
+  if (sandbox_is_alive(record)) return true;
+  const bool is_standalone = record.state == ipam::AllocationState::kLive && record.host_ifname.empty();
+  if (!is_standalone) return has_living_peer(record);
+  return ::access(std::filesystem::path(record.sandbox).parent_path().c_str(), F_OK) != 0;
+}
+
+}  // namespace
+
 CniExpected<std::vector<ipam::EndpointRecord>> stale_records(const ipam::StateStore& store,
-                                                             const CniRequest& request) {
+                                                             const CniRequest& request,
+                                                             const HasLivingPeer& has_living_peer) {
   if (!request.valid_attachments) return std::vector<ipam::EndpointRecord>();
   TOWPATH_CNI_TRY(std::vector<ipam::EndpointRecord> records, store.endpoints());
   std::erase_if(records, [&](const ipam::EndpointRecord& record) {
     return record.network != request.network ||
            std::ranges::find(*request.valid_attachments, record.attachment) !=
                request.valid_attachments->end() ||
-           sandbox_is_alive(record);
+           may_be_alive(record, has_living_peer);
   });
   return records;
 }

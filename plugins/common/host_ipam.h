@@ -54,9 +54,13 @@ CniExpected<ipam::EndpointRecord> reserve(ipam::StateStore& store, ipam::Reserve
 bool sandbox_is_alive(const ipam::EndpointRecord& record, const LookAtNetns& look = look_at_netns);
 
 // The records that GC may remove: of this network, not in the list of the runtime, and without a living
-// sandbox.
+// sandbox. A sandbox outlives its path where a process is still in it: then the other end of the host's
+// interface is alive, as `has_living_peer` says; where there never was one, the path's directory must be
+// there to say that the sandbox is not.
+using HasLivingPeer = std::function<bool(const ipam::EndpointRecord&)>;
 CniExpected<std::vector<ipam::EndpointRecord>> stale_records(const ipam::StateStore& store,
-                                                             const CniRequest& request);
+                                                             const CniRequest& request,
+                                                             const HasLivingPeer& has_living_peer);
 
 // Opens the store for a verb that has nothing to do if there is none (DEL, GC): nothing then.
 CniExpected<std::optional<ipam::StateStore>> open_existing(const std::string& state_dir);

@@ -41,7 +41,10 @@ CniExpected<std::optional<std::string>> JsonObject::string(const char* key) cons
   const Json* value = find(key);
   if (value == nullptr) return std::nullopt;
   if (!value->is_string()) return wrong(path_of(key), *value, "is not a string");
-  return value->get_ref<const std::string&>();
+  // The kernel and the file system would take what is before it.
+  const auto& text = value->get_ref<const std::string&>();
+  if (text.find('\0') != std::string::npos) return wrong(path_of(key), *value, "has a NUL character");
+  return text;
 }
 
 CniExpected<std::string> JsonObject::string_or(const char* key, std::string fallback) const {

@@ -76,7 +76,9 @@ CniStatus gc(const CniRequest& request) {
   TOWPATH_TRY(const IpamConfig config, IpamConfig::parse(request));
   TOWPATH_TRY(auto store, open_existing(config.state_dir));
   if (!store) return {};
-  TOWPATH_TRY(const auto stale, stale_records(*store, request));
+  // Those with an interface of ours are not this plugin's.
+  TOWPATH_TRY(const auto stale,
+              stale_records(*store, request, [](const ipam::EndpointRecord&) { return true; }));
   std::vector<CniError> errors;
   for (const ipam::EndpointRecord& record : stale) {
     if (auto released = release(*store, record); !released) errors.push_back(std::move(released).error());

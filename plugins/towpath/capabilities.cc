@@ -37,6 +37,16 @@ CniStatus check_texts(const JsonObject& object, const char* key) {
   });
 }
 
+// A list of names; podman sends such a list for each network by its name.
+CniStatus check_aliases(const JsonObject& runtime) {
+  const Json* aliases = runtime.find("aliases");
+  if (aliases == nullptr || !aliases->is_object()) return check_texts(runtime, "aliases");
+  TOWPATH_TRY(const JsonObject networks, JsonObject::make(*aliases, runtime.path_of("aliases")));
+  for (const auto& [network, names] : aliases->items())
+    TOWPATH_TRY_STATUS(check_texts(networks, network.c_str()));
+  return {};
+}
+
 // Of servers, as resolv.conf has them: a link-local one may have its interface behind '%'.
 CniStatus check_addresses(const JsonObject& object, const char* key) {
   TOWPATH_TRY_STATUS(check_texts(object, key));
@@ -232,7 +242,7 @@ CniExpected<Capabilities> Capabilities::parse(const CniRequest& request) {
   TOWPATH_TRY_STATUS(read_bandwidth(config, out.bandwidth));
   if (!runtime) return out;
   TOWPATH_TRY_STATUS(refuse_hardware(*runtime));
-  TOWPATH_TRY_STATUS(check_texts(*runtime, "aliases"));
+  TOWPATH_TRY_STATUS(check_aliases(*runtime));
   TOWPATH_TRY_STATUS(read_dns(*runtime, out.dns));
   TOWPATH_TRY_STATUS(read_ports(*runtime, out.ports));
   TOWPATH_TRY(const auto bandwidth, runtime->object("bandwidth"));

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "plugins/common/delegate.h"
@@ -13,7 +15,9 @@
 #include "plugins/towpath/endpoint_ports.h"
 #include "plugins/towpath/network_config.h"
 #include "towpath/base/rollback.h"
+#include "towpath/base/unicast_prefix.h"
 #include "towpath/ipam/endpoint_names.h"
+#include "towpath/netlink/batch.h"
 #include "towpath/netlink/link.h"
 #include "towpath/netlink/sysctl.h"
 #include "towpath/netlink/uplink.h"
@@ -46,6 +50,17 @@ CniExpected<CniResult> delegate_addresses(const CniRequest& request, const IpamC
   TOWPATH_TRY(CniResult result, delegate_add(request, config.type));
   if (result.ips.empty())
     return cni_fail(CniCode::kInvalidConfig, fmt::format("{}: its result has no address", config.type));
+  for (std::size_t i = 0; i < result.ips.size(); ++i) {
+    const IpAddress& address = result.ips[i].address.address;
+    const auto refuse = [&](std::string_view why) {
+      return cni_fail(CniCode::kInvalidConfig,
+                      fmt::format("{}: its result has {}, {}", config.type, address.to_string(), why));
+    };
+    if (!is_for_containers(address)) return refuse("which no container can have");
+    for (std::size_t k = 0; k < i; ++k) {
+      if (result.ips[k].address.address == address) return refuse("and has it twice");
+    }
+  }
   return result;
 }
 
@@ -89,7 +104,8 @@ CniExpected<std::uint32_t> choose_mtu(const NetworkConfig& config, NetlinkSocket
   constexpr std::uint32_t kSmallestIpv6Mtu = 1280;  // RFC 8200 section 5
   if (mtu < kSmallestIpv6Mtu && std::ranges::any_of(addresses, &IpAddress::is_v6)) {
     return cni_fail(CniCode::kInvalidConfig,
-                    fmt::format("mtu: '{}' is below {}, which IPv6 needs", mtu, kSmallestIpv6Mtu));
+                    fmt::format("mtu: '{}'{} is below {}, which IPv6 needs", mtu,
+                                config.mtu == 0 ? ", as the uplink has it," : "", kSmallestIpv6Mtu));
   }
   return mtu;
 }
@@ -181,7 +197,13 @@ CniExpected<CniResult> add(const CniRequest& request) {
   TOWPATH_CNI_TRY_STATUS(netlink::ensure_forwarding(host));
   TOWPATH_TRY_STATUS(make_endpoint({host, sandbox, inside}, plan, rollback));
 
-  TOWPATH_CNI_TRY_STATUS(store.commit(record));  // the commit point, unless the agent has a part in it
+  // The commit point, unless the agent has a part in it. A DEL may have come meanwhile.
+  if (auto committed = store.commit(record); !committed) {
+    const bool was_removed = committed.error().kind == ErrorKind::kConflict;
+    CniError error = to_cni_error(std::move(committed).error());
+    if (was_removed) error.code = CniCode::kTryAgainLater;
+    return std::unexpected(std::move(error));
+  }
   if (!record.ports.empty() || is_policed) {
     TOWPATH_TRY_STATUS(
         wait_for_agent(config, record.attachment, is_policed ? "network policies" : "port mappings"));
@@ -225,6 +247,30 @@ CniStatus del(const CniRequest& request) {
   return {};
 }
 
+// The host end goes away with its sandbox, but only when the kernel has cleaned up; until then the sandbox
+// itself can tell. A look that fails is no proof.
+bool has_living_peer(NetlinkSocket& host, const ipam::AttachmentId& attachment) {
+  const auto link = netlink::find_link(host, ipam::host_ifname(attachment));
+  if (!link) return link.error().kind != ErrorKind::kNotFound;
+  if (link->alias != attachment.to_string() || !link->peer_namespace) return false;
+  netlink::Batch batch(host);
+  batch.get_link(link->peer, *link->peer_namespace);
+  const auto refused = batch.execute_all();
+  return !refused || refused->empty();
+}
+
+// A sandbox is at its end a moment after the last process has left and the last socket in it was closed
+// (kernel: netlink sockets let go of their namespace after an RCU grace period).
+bool stays_alive(NetlinkSocket& host, const ipam::AttachmentId& attachment,
+                 std::chrono::steady_clock::time_point patience) {
+  constexpr std::chrono::milliseconds kPause{5};
+  while (has_living_peer(host, attachment)) {
+    if (std::chrono::steady_clock::now() >= patience) return true;
+    std::this_thread::sleep_for(kPause);
+  }
+  return false;
+}
+
 CniStatus gc(const CniRequest& request) {
   if (request.is_ipam_call) return {};
   TOWPATH_TRY(const NetworkConfig config, NetworkConfig::parse(request));
@@ -235,8 +281,11 @@ CniStatus gc(const CniRequest& request) {
   }
   TOWPATH_TRY(auto store, open_existing(config.ipam.state_dir));
   if (!store) return join_errors(errors);
-  TOWPATH_TRY(const auto stale, stale_records(*store, request));
   TOWPATH_CNI_TRY(NetlinkSocket host, NetlinkSocket::open());
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(1);  // for all together
+  TOWPATH_TRY(const auto stale, stale_records(*store, request, [&](const ipam::EndpointRecord& record) {
+                return stays_alive(host, record.attachment, patience);
+              }));
   for (const ipam::EndpointRecord& record : stale) {
     if (auto removed = remove(config, *store, host, record); !removed)
       errors.push_back(std::move(removed).error());

@@ -64,6 +64,15 @@ class BrokenStore(unittest.TestCase):
                 self.assertTrue(new.pings(self.host.ipv4))
                 self.host.del_container(new)
 
+    def test_only_the_data_file_is_taken_away_under_the_agent(self):
+        self.host.add_container("c1")
+        (self.db / "data.mdb").unlink()
+        wait_until(lambda: {row["block"] for row in self.host.ctl("ipam", check=False)} == set(self.host.blocks), 10,
+                   lambda: f"the agent writes its blocks again\n{self.host.log_tail()}")
+        new = self.host.add_container("c2")
+        self.assertTrue(new.pings(self.host.ipv4))
+        wait_until(lambda: self.host.ctl("status")[0]["endpoints"] == 1, 10, "the agent sees what is written now")
+
     def test_a_store_that_is_taken_away_under_the_agent(self):
         one, other = self.host.add_container("c1"), self.host.add_container("c2")
         shutil.rmtree(self.db)

@@ -12,4 +12,6 @@ namespace towpath {
 // addresses (RFC 6890, RFC 5771, RFC 4291 section 2.4): says which.
 Result<Prefix> parse_unicast_prefix(std::string_view text);
 
+bool is_for_containers(const IpAddress& address);
+
 }  // namespace towpath

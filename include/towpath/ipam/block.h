@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "towpath/base/prefix.h"
@@ -42,5 +43,7 @@ struct Block {
 std::uint64_t first_usable_offset(const Prefix& block);
 // Where all of a block lies on one link, which another main plugin makes: the address of the host on it.
 IpAddress gateway_of(const Prefix& block);
+// There the last address of IPv4 speaks to all; nothing in a /31 or /32 (RFC 3021), and in IPv6.
+std::optional<IpAddress> broadcast_of(const Prefix& block);
 
 }  // namespace towpath::ipam

@@ -129,6 +129,9 @@ class StateStore {
   // False once somebody has removed or replaced the files of the store: then nobody else sees what is written
   // here, and a new open() finds, or makes, what others see.
   bool is_in_place() const;
+  // Where only the data file is another, or none: takes the lock file away, which a new open() must not share
+  // with this one.
+  Status give_place() const;
   // A number that grows with every change that anybody makes to the store.
   std::uint64_t last_change() const;
   // Ordered by address.

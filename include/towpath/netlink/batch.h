@@ -48,6 +48,9 @@ class Batch {
   // Asks for an interface; the answer comes to the reply callback of execute().
   std::size_t get_link(std::string_view name);
   std::size_t get_link(IfIndex device);
+  // The interface at the other end of a veth pair (Link::peer, Link::peer_namespace); refused where its
+  // namespace is at its end.
+  std::size_t get_link(IfIndex peer, std::int32_t peer_namespace);
   std::size_t set_link(IfIndex device, const LinkSettings& settings);
   std::size_t delete_link(IfIndex device);
 

@@ -80,6 +80,7 @@ TEST_F(BadInputTest, EveryFieldOfAWrongType) {
       while (named.back().find_first_not_of("0123456789") == std::string::npos) named.pop_back();
       for (const Json& other : others) {
         if (was.type() == other.type()) continue;
+        if (field.to_string() == "/runtimeConfig/aliases" && other.is_object()) continue;  // podman's form
         Json bad = good;
         bad[field] = other;
         const PluginAnswer answer = add_document(sandbox, bad);

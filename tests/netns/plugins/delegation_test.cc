@@ -119,6 +119,18 @@ TEST_F(DelegationTest, DhcpCannotServeARoutedContainer) {
   expect_nothing_left();
 }
 
+TEST_F(DelegationTest, AddressesThatNoContainerCanHave) {
+  const NetworkNamespace sandbox;
+  const auto given = [](const std::string& addresses) {
+    return R"({"cniVersion":"1.0.0","ipam":{"type":"static","addresses":[)" + addresses + "]}}";
+  };
+  EXPECT_EQ(add("a", sandbox, given(R"({"address":"224.0.0.5/32"})")).message(),
+            "static: its result has 224.0.0.5, which no container can have");
+  EXPECT_EQ(add("a", sandbox, given(R"({"address":"10.9.0.7/24"},{"address":"10.9.0.7/32"})")).message(),
+            "static: its result has 10.9.0.7, and has it twice");
+  expect_nothing_left();
+}
+
 TEST_F(DelegationTest, ANameThatIsNotInTheCniPath) {
   const NetworkNamespace sandbox;
   const PluginAnswer answer = add("a", sandbox, R"({"ipam":{"type":"no-such-ipam"}})");

@@ -177,7 +177,7 @@ if [ "$CNI_COMMAND" = ADD ]; then
 fi)");
   // DEL asks the IPAM plugin of the record, which is this script again and does nothing then.
   const NetworkNamespace sandbox;
-  expect_refused(add("a", sandbox, R"({"ipam":{"type":"saboteur"}})"), 7,
+  expect_refused(add("a", sandbox, R"({"ipam":{"type":"saboteur"}})"), 11,
                  "the attachment a/eth0 was removed while it was made");
   expect_nothing_left();
   EXPECT_FALSE(has_link(sandbox, "eth0"));

@@ -45,7 +45,7 @@ TEST_F(TowpathPluginTest, TheRuntimeAsksForMacAndDns) {
   const NetworkNamespace sandbox;
   const PluginAnswer added =
       add("a", sandbox, R"({"dns":{"nameservers":["192.0.2.9"],"search":["net.test"],"domain":"net.test"},
-                            "runtimeConfig":{"mac":"02:00:5e:00:53:01","aliases":["web"],
+                            "runtimeConfig":{"mac":"02:00:5e:00:53:01","aliases":{"net":["web"],"other":[]},
                                              "dns":{"servers":["192.0.2.53"],"options":["ndots:5"]}}})");
   ASSERT_TRUE(added.ok()) << added.text;
   EXPECT_EQ(added.document["interfaces"][1]["mac"], "02:00:5e:00:53:01");
@@ -307,6 +307,41 @@ TEST_F(TowpathPluginTest, GcRemovesTheDeadAndNothingElse) {
   EXPECT_EQ(records().size(), 2U);
   EXPECT_TRUE(ping(records()[1].addresses[0].to_string()))
       << "the list says nothing of it, but its sandbox lives";
+}
+
+// The process that made it has gone, and with it the path; another one is still in there.
+TEST_F(TowpathPluginTest, GcKeepsASandboxThatHasLostItsPath) {
+  const NetworkNamespace sandbox;
+  const TemporaryDirectory place;
+  const std::string path = place.path() + "/ns";
+  ASSERT_EQ(std::system(("touch " + path + " && mount --bind " + sandbox.path() + " " + path).c_str()), 0);
+  const PluginAnswer added = call("ADD", "a", path);
+  ASSERT_TRUE(added.ok()) << added.text;
+  ASSERT_EQ(std::system(("umount " + path + " && rm " + path).c_str()), 0);
+  const std::string everything = R"({"cni.dev/valid-attachments":[]})";
+  ASSERT_TRUE(call("GC", "", "", everything).ok());
+  EXPECT_EQ(records().size(), 1U);
+  EXPECT_TRUE(ping(address_of(added, 0)));
+  EXPECT_TRUE(ping(address_of(added, 1)));
+  sandbox.run([] { ASSERT_EQ(std::system("ip link del eth0"), 0); });
+  ASSERT_TRUE(call("GC", "", "", everything).ok());
+  EXPECT_TRUE(records().empty());
+}
+
+TEST_F(TowpathPluginTest, DelNeedsNoArguments) {
+  const NetworkNamespace sandbox;
+  ASSERT_TRUE(add("a", sandbox).ok());
+  for (const char* args : {"no pair", "K8S_POD_NAME=\xff"}) {
+    auto all = variables("ADD", "b", sandbox.path());
+    all["CNI_ARGS"] = args;
+    EXPECT_EQ(call_plugin(cni::towpath_plugin(), all, config().dump()).code(), 4U);
+    all["CNI_COMMAND"] = "DEL";
+    EXPECT_TRUE(call_plugin(cni::towpath_plugin(), all, config().dump()).ok());
+  }
+  auto all = variables("DEL", "a", sandbox.path());
+  all["CNI_ARGS"] = "no pair";
+  EXPECT_TRUE(call_plugin(cni::towpath_plugin(), all, config().dump()).ok());
+  expect_nothing_left();
 }
 
 TEST_F(TowpathPluginTest, StatusTellsWhetherAddWouldWork) {

@@ -176,12 +176,34 @@ TEST_F(AddressChoiceTest, AskedByName) {
 TEST_F(AddressChoiceTest, NobodyGetsTheGatewayOfALink) {
   own({"10.64.1.0/30", "fd00::/126"});
   EXPECT_EQ(take("a", {.gateway = true}), (Texts{"10.64.1.2", "fd00::2"}));
-  EXPECT_EQ(take("b", {.gateway = true}), (Texts{"10.64.1.3", "fd00::3"}));
-  EXPECT_EQ(take("c", {.gateway = true}), (Texts{"no free ipv4 address in 10.64.1.0/30"}));
+  EXPECT_EQ(take("b", {.gateway = true}), (Texts{"no free ipv4 address in 10.64.1.0/30"}))
+      << "the last one is the broadcast address";
   EXPECT_FALSE(store_->can_allocate({.gateway = true}));
   EXPECT_EQ(take("c", {.addresses = addresses({"10.64.1.1"}), .gateway = true}),
             (Texts{"address 10.64.1.1 is the gateway of the block 10.64.1.0/30"}));
+  EXPECT_EQ(take("c", {.addresses = addresses({"10.64.1.3"}), .gateway = true}),
+            (Texts{"address 10.64.1.3 is the broadcast address of the block 10.64.1.0/30"}));
   EXPECT_EQ(gateway_of(*Prefix::parse("fd00::/126")), *IpAddress::parse("fd00::1"));
+}
+
+TEST_F(AddressChoiceTest, ABlockServesContainersOnALinkOrRoutedOnes) {
+  own({"10.64.1.0/29", "10.64.2.0/29"});
+  EXPECT_EQ(take("routed"), (Texts{"10.64.1.1"})) << "on a link it would be the gateway's";
+  EXPECT_EQ(take("on-link", {.gateway = true}), (Texts{"10.64.2.2"}));
+  EXPECT_EQ(take("routed-2"), (Texts{"10.64.1.2"}));
+  EXPECT_EQ(take("c", {.addresses = addresses({"10.64.2.3"})}),
+            (Texts{"address 10.64.2.3 lies in none of the blocks 10.64.1.0/29"}));
+  own({"10.64.2.0/29"});
+  const std::string why =
+      "the addresses of 10.64.2.0/29 are in use with ipam.gateway, and a block serves one kind: set "
+      "ipam.blocks to "
+      "others";
+  EXPECT_EQ(take("c"), (Texts{why}));
+  EXPECT_EQ(store_->can_allocate({}).error().message, why);
+  release("on-link");
+  EXPECT_EQ(take("c"), (Texts{"10.64.2.3"})) << "with nobody on it it is no link any more";
+  EXPECT_EQ(take("d", {.gateway = true}).at(0).substr(0, 46),
+            "the addresses of 10.64.2.0/29 are in use witho");
 }
 
 TEST_F(AddressChoiceTest, TwoAskForTheSame) {
