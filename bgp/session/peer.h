@@ -96,10 +96,10 @@ class Peer final : public ConnectionOwner, public std::enable_shared_from_this<P
 
   const PeerConfig& config() const { return config_; }
   PeerId id() const { return id_; }
-  // Nothing is to be waited for: it was in sync once, or is not meant to be up.
   // After our own restart: whether what we tell others is not complete without this peer's routes. `patient`:
   // one that is not there may still come.
   bool is_awaited(bool patient) const;
+  // Nothing is to be waited for: it was in sync once, or is not meant to be up.
   bool ever_in_sync() const { return ever_in_sync_ || config_.shutdown || drained(); }
   // Since when it has had no connection; nothing while it has one, or routes that are kept for it.
   std::optional<TimePoint> idle_since() const;
