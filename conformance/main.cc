@@ -111,7 +111,6 @@ Status complete(Options& o) {
   for (const auto& part : split(o.directories, ':')) s.directories.push_back(std::filesystem::absolute(part));
   s.kind = o.kind == "ipam" ? kIpam : o.kind == "meta" ? kMeta : kMain;
   TOWPATH_TRY(s.config, read_file(o.config_path));
-  if (s.newest.empty()) s.newest = newest_asked(s.config);
   s.small_config = s.config;
   if (!o.pool_config_path.empty()) {
     TOWPATH_TRY(s.small_config, read_file(o.pool_config_path));
@@ -156,6 +155,13 @@ void probe_versions(Subject& subject, const std::string& scratch) {
   }
   std::ranges::sort(subject.versions,
                     [](const auto& a, const auto& b) { return compare_versions(a, b) < 0; });
+  // A delegate may be older than the plugin, and whoever wrote the configuration knew. Where the plugin
+  // itself speaks nothing newer there is nothing to hold back.
+  const std::string asked = newest_asked(subject.config);
+  if (subject.newest.empty() && !asked.empty() && !subject.versions.empty() &&
+      compare_versions(subject.versions.back(), asked) > 0) {
+    subject.newest = asked;
+  }
   for (const auto& each : subject.versions) {
     if (subject.speaks(each)) subject.version = each;
   }

@@ -145,6 +145,20 @@ def check_role(cell):
     require(cell.host.blocks[0] in told and not told & providers, f"told to one provider: {told & providers} of another")
 
 
+def wait_for_bulk(cell):
+    for prefix in (BULK_THEM[-1], BULK_THEM[0]):
+        wait_until(lambda: cell.at_ours(4, prefix), 15, f"{prefix} from {cell.daemon.product}")
+    wait_until(lambda: cell.at_theirs(4, BULK_US[-1]), 15, f"{BULK_US[-1]} at {cell.daemon.product}")
+
+
+def longest_messages(cell):
+    """{source: octets}"""
+    longest = dict.fromkeys((cell.host.ipv4, cell.daemon.ipv4), 0)
+    for one in cell.messages(4):
+        longest[one.source] = max(longest[one.source], 19 + len(one.body))
+    return longest
+
+
 def check_extended_messages(cell):
     """RFC 8654: nine hundred prefixes travel in messages of more than 4096 octets, and in both directions where the daemon
     gathers so many.
@@ -152,13 +166,20 @@ def check_extended_messages(cell):
     (After the restarts, when each side has had its whole table to send at once.)
     """
     negotiated(cell, 4, "extended-messages")
-    for prefix in (BULK_THEM[-1], BULK_THEM[0]):
-        wait_until(lambda: cell.at_ours(4, prefix), 10, f"{prefix} from {cell.daemon.product}")
-    wait_until(lambda: cell.at_theirs(4, BULK_US[-1]), 10, f"{BULK_US[-1]} at {cell.daemon.product}")
+    wait_for_bulk(cell)
+    longest = longest_messages(cell)
+    for _ in range(3):
+        # A busy daemon begins to send before it has gathered all; a session that begins anew is another chance.
+        if longest[cell.daemon.ipv4] > 4096 or not cell.daemon.gathers_routes:
+            break
+        before = cell.row(4)["connections"]
+        cell.daemon.clear(cell.name(4))
+        wait_until(lambda before=before: cell.row(4)["connections"] > before, 20, "the session began anew")
+        wait_for_bulk(cell)
+        longest = longest_messages(cell)
     senders = [("us", cell.host.ipv4)] + [(cell.daemon.product, cell.daemon.ipv4)] * cell.daemon.gathers_routes
     for name, source in senders:
-        longest = max(19 + len(one.body) for one in cell.messages(4) if one.source == source)
-        require(longest > 4096, f"the longest message from {name} has {longest} octets")
+        require(longest[source] > 4096, f"the longest message from {name} has {longest[source]} octets")
 
 
 def check_restarted(cell):
