@@ -4,7 +4,7 @@
 Two containers of one host; what passes between them is forwarded once. The receiver has N rules, each for one address and
 one port of TCP and UDP, and the last of them is the one that fits. For iptables the same rules stand in chain FORWARD, behind
 the usual one that lets pass what belongs to a known flow. The UDP packets go one way only, so for connection tracking each of
-them is new and meets the rules. Rounds in random order, medians; both families.
+them is new and meets the rules. Sender and receiver have a processor each. Rounds in random order, medians; both families.
 
 usage: policy.py --build BUILD_DIR [--rounds N] [--rules N,N,N]
 """
@@ -89,15 +89,17 @@ class Bench:
     # --- the traffic ---
 
     def serve(self):
-        self.server = Process(self.host.lab, [self.program, "serve", PORT, LAST], netns=self.receiver.netns,
+        self.server = Process(self.host.lab, ["taskset", "-c", "1", self.program, "serve", PORT, LAST], netns=self.receiver.netns,
                               stdout=subprocess.PIPE, log=self.host.directory / "server.log")
         self.server.popen.stdout.readline()
 
     def measure(self, family):
         """{"TCP": bytes/s, "UDP": packets/s, "RTT": ns}"""
         address = self.addresses(self.receiver)[family]
-        ask = lambda what, number: self.sender.run(self.program, what, address, PORT, number).split()  # noqa: E731
-        return {"TCP": float(ask("tcp", 1500)[0]), "UDP": float(ask("udp", 1500)[0]), "RTT": float(ask("rtt", 5000)[0])}
+
+        def ask(what, number):
+            return float(self.sender.run("taskset", "-c", "0", self.program, what, address, PORT, number).split()[0])
+        return {"TCP": ask("tcp", 1500), "UDP": ask("udp", 1500), "RTT": ask("rtt", 5000)}
 
 
 def report(family, values, names):
