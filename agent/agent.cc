@@ -1,17 +1,12 @@
 #include "agent/agent.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
-#include <cerrno>
-#include <unordered_map>
 #include <utility>
 
-#include "agent/advertise/claim.h"
 #include "agent/dataplane/netlink_route_kernel.h"
 #include "agent/endpoint/netlink_port_kernel.h"
 #include "agent/metrics/agent_metrics.h"
@@ -34,27 +29,10 @@ constexpr std::uint64_t kTicksPerLookAtSettings = 5;
 // So long after a change of a policy file others may follow that belong to it.
 constexpr std::chrono::milliseconds kFilesSettle{50};
 
-// The global address, where there is one: it needs no interface beside it (RFC 2545 section 3). The kernel
-// finds the interface, or refuses a next hop that no link reaches; the route is pending then.
-std::vector<netlink::NextHop> next_hops(const bgp::RibDelta& change) {
-  std::vector<netlink::NextHop> hops{{.via = change.best->next_hop.address}};
-  for (const bgp::FibPath& path : change.others) hops.push_back({.via = path.next_hop.address});
-  return hops;
-}
-
-bgp::NextHopState next_hop_state_of(const netlink::Reach& reach) {
-  return {.reachable = reach.found, .cost = reach.cost};
-}
-
-// With a descriptor of Asio's own: it closes what it is given.
-Status adopt(asio::posix::stream_descriptor& descriptor, int fd) {
-  const int own = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (own < 0) return fail_errno(errno, "dup");
-  boost::system::error_code ec;
-  descriptor.assign(own, ec);
-  if (!ec) return {};
-  ::close(own);
-  return fail(ErrorKind::kSystem, ec.message());
+// Who changed the rules, by the port id of his netlink socket; 0: it is not known. Nothing: nobody did.
+std::optional<std::uint32_t> culprit_of(netlink::RuleMonitor& rules) {
+  const auto culprit = rules.read();
+  return culprit ? *culprit : std::optional<std::uint32_t>(0);
 }
 
 }  // namespace
@@ -81,8 +59,7 @@ Result<std::unique_ptr<Agent>> Agent::start(asio::io_context& loop, const AgentC
   agent->watch_rules();
   agent->watch_policy_rules();
   agent->watch_policy_files();
-  agent->watch_host_sides();
-  agent->watch_sandboxes();
+  agent->watch_endpoints();
   agent->look_at_endpoints();
   agent->schedule_tick();
   return agent;
@@ -95,13 +72,13 @@ Agent::Agent(asio::io_context& loop, const AgentConfig& config, Log& log, Notifi
       notifier_(notifier),
       config_(config),
       store_(std::move(store)),
-      monitor_readable_(loop),
-      rules_readable_(loop),
-      policy_rules_readable_(loop),
-      policy_files_readable_(loop),
+      kernel_watch_(loop),
+      rules_watch_(loop),
+      policy_rules_watch_(loop),
+      policy_files_watch_(loop),
       policy_files_settle_(loop),
-      host_sides_readable_(loop),
-      sandboxes_readable_(loop),
+      host_sides_watch_(loop),
+      sandboxes_watch_(loop),
       tick_(loop) {}
 
 Agent::~Agent() {
@@ -271,75 +248,50 @@ Status Agent::open_speaker() {
 }
 
 void Agent::watch_kernel() {
-  if (!monitor_readable_.is_open()) {
-    if (const auto adopted = adopt(monitor_readable_, monitor_->fd()); !adopted) {
-      log_.error("cannot watch the kernel", {{"reason", adopted.error().message}});
+  const auto watching = kernel_watch_.start(monitor_->fd(), [this] {
+    const auto events = monitor_->read();
+    if (!events) {
+      log_.warning("cannot read kernel events", {{"reason", events.error().message}});
+      dataplane_->resync();
       return;
     }
-  }
-  monitor_readable_.async_wait(
-      asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code ec) {
-        if (ec) return;  // stop()
-        const auto events = monitor_->read();
-        if (events) {
-          for (const auto& event : *events) {
-            dataplane_->on_kernel_event(event);
-            endpoints_->on_kernel_event(event);
-            const auto* link = std::get_if<netlink::LinkEvent>(&event);
-            if (keeper_ && link != nullptr && !link->removed) keeper_->on_link(link->link);
-          }
-          look_at_endpoints();
-        } else {
-          log_.warning("cannot read kernel events", {{"reason", events.error().message}});
-          dataplane_->resync();
-        }
-        watch_kernel();
-      });
+    for (const auto& event : *events) {
+      dataplane_->on_kernel_event(event);
+      endpoints_->on_kernel_event(event);
+      const auto* link = std::get_if<netlink::LinkEvent>(&event);
+      if (keeper_ && link != nullptr && !link->removed) keeper_->on_link(link->link);
+    }
+    look_at_endpoints();
+  });
+  if (!watching) log_.error("cannot watch the kernel", {{"reason", watching.error().message}});
 }
 
 void Agent::watch_rules() {
   if (!rules_) return;
-  if (!rules_readable_.is_open()) {
-    if (const auto adopted = adopt(rules_readable_, rules_->fd()); !adopted) {
-      log_.error("cannot watch the rules", {{"reason", adopted.error().message}});
-      return;
-    }
-  }
-  rules_readable_.async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code ec) {
-    if (ec) return;  // stop()
-    const auto culprit = rules_->read();
-    if (!culprit || *culprit) {
+  const auto watching = rules_watch_.start(rules_->fd(), [this] {
+    if (const auto culprit = culprit_of(*rules_)) {
       endpoints_->rules_changed();
-      if (problem_limiter_.allow(std::chrono::steady_clock::now())) {
-        log_.warning("somebody changed the rules in table inet towpath; they are put back",
-                     {{"netlink_port", culprit ? **culprit : 0}});
-      }
+      report_changed_rules("inet towpath", *culprit);
     }
-    watch_rules();
   });
+  if (!watching) log_.error("cannot watch the rules", {{"reason", watching.error().message}});
 }
 
 void Agent::watch_policy_rules() {
   if (!policy_rules_) return;
-  if (!policy_rules_readable_.is_open()) {
-    if (const auto adopted = adopt(policy_rules_readable_, policy_rules_->fd()); !adopted) {
-      policy_problem(adopted.error().message);
-      return;
+  const auto watching = policy_rules_watch_.start(policy_rules_->fd(), [this] {
+    if (const auto culprit = culprit_of(*policy_rules_)) {
+      policies_->rules_changed();
+      if (policies_->counters().is_on) report_changed_rules("inet towpath_policy", *culprit);
     }
-  }
-  policy_rules_readable_.async_wait(
-      asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code ec) {
-        if (ec) return;  // stop()
-        const auto culprit = policy_rules_->read();
-        if (!culprit || *culprit) {
-          policies_->rules_changed();
-          if (policies_->counters().is_on && problem_limiter_.allow(std::chrono::steady_clock::now())) {
-            log_.warning("somebody changed the rules in table inet towpath_policy; they are put back",
-                         {{"netlink_port", culprit ? **culprit : 0}});
-          }
-        }
-        watch_policy_rules();
-      });
+  });
+  if (!watching) policy_problem(watching.error().message);
+}
+
+void Agent::report_changed_rules(std::string_view table, std::uint32_t culprit) {
+  if (!problem_limiter_.allow(std::chrono::steady_clock::now())) return;
+  log_.warning(fmt::format("somebody changed the rules in table {}; they are put back", table),
+               {{"netlink_port", culprit}});
 }
 
 // Called again at every tick: the directory may come, and be another one.
@@ -351,26 +303,24 @@ void Agent::watch_policy_files() {
     if (watch.error().kind != ErrorKind::kNotFound) policy_problem(watch.error().message);
     return;
   }
-  if (!adopt(policy_files_readable_, watch->fd())) return;
+  const auto watching = policy_files_watch_.start(watch->fd(), [this] { policy_files_changed(); });
+  if (!watching) {
+    policy_problem(watching.error().message);
+    return;
+  }
   policy_files_ = *std::move(watch);
   policies_->read_files();  // what came before the watch
-  wait_for_policy_files();
 }
 
-void Agent::wait_for_policy_files() {
-  policy_files_readable_.async_wait(
-      asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code ec) {
-        if (ec) return;  // stop()
-        const bool is_there = policy_files_->read();
-        policy_files_settle_.expires_after(kFilesSettle);
-        policy_files_settle_.async_wait([this](boost::system::error_code cancelled) {
-          if (!cancelled) policies_->read_files();
-        });
-        if (is_there) return wait_for_policy_files();
-        boost::system::error_code ignored;
-        policy_files_readable_.close(ignored);
-        policy_files_.reset();
-      });
+void Agent::policy_files_changed() {
+  const bool is_there = policy_files_->read();
+  policy_files_settle_.expires_after(kFilesSettle);
+  policy_files_settle_.async_wait([this](boost::system::error_code cancelled) {
+    if (!cancelled) policies_->read_files();
+  });
+  if (is_there) return;
+  policy_files_watch_.stop();
+  policy_files_.reset();
 }
 
 // Without it containers run as long as nobody touches what they stand on.
@@ -386,32 +336,18 @@ void Agent::open_keeper() {
     return;
   }
   keeper_.emplace(*std::move(keeper));
-  for (const auto& [descriptor, fd] : {std::pair{&host_sides_readable_, keeper_->host_fd()},
-                                       std::pair{&sandboxes_readable_, keeper_->sandboxes_fd()}}) {
-    if (const auto adopted = adopt(*descriptor, fd); !adopted) report_keeper(adopted);
-  }
 }
 
-void Agent::watch_host_sides() {
-  if (!host_sides_readable_.is_open()) return;
-  host_sides_readable_.async_wait(asio::posix::stream_descriptor::wait_read,
-                                  [this](boost::system::error_code ec) {
-                                    if (ec) return;  // stop()
-                                    report_keeper(keeper_->read_host());
-                                    look_at_endpoints();
-                                    watch_host_sides();
-                                  });
-}
-
-void Agent::watch_sandboxes() {
-  if (!sandboxes_readable_.is_open()) return;
-  sandboxes_readable_.async_wait(asio::posix::stream_descriptor::wait_read,
-                                 [this](boost::system::error_code ec) {
-                                   if (ec) return;  // stop()
-                                   report_keeper(keeper_->read_sandboxes());
-                                   look_at_endpoints();
-                                   watch_sandboxes();
-                                 });
+void Agent::watch_endpoints() {
+  if (!keeper_) return;
+  report_keeper(host_sides_watch_.start(keeper_->host_fd(), [this] {
+    report_keeper(keeper_->read_host());
+    look_at_endpoints();
+  }));
+  report_keeper(sandboxes_watch_.start(keeper_->sandboxes_fd(), [this] {
+    report_keeper(keeper_->read_sandboxes());
+    look_at_endpoints();
+  }));
 }
 
 // Some of them in this turn of the loop, the rest in later ones.
@@ -520,14 +456,11 @@ void Agent::stop() {
   // After the BGP sessions: their peers then see a restart, and no path that is lost.
   if (bfd_) bfd_->configure({});
   tick_.cancel();
-  boost::system::error_code ignored;  // closing is best effort
-  monitor_readable_.close(ignored);
-  rules_readable_.close(ignored);
-  policy_rules_readable_.close(ignored);
-  policy_files_readable_.close(ignored);
   policy_files_settle_.cancel();
-  host_sides_readable_.close(ignored);
-  sandboxes_readable_.close(ignored);
+  for (ReadableWatch* watch : {&kernel_watch_, &rules_watch_, &policy_rules_watch_, &policy_files_watch_,
+                               &host_sides_watch_, &sandboxes_watch_}) {
+    watch->stop();
+  }
 }
 
 std::string Agent::summary() const {
@@ -629,222 +562,6 @@ AgentStatus Agent::status() const {
           .next_hops = dataplane_->next_hops(),
           .endpoints = endpoints,
           .policies = policies_ ? policies_->counters() : PolicyCounters()};
-}
-
-// What the endpoints report.
-
-void Agent::endpoint_released(const ipam::EndpointRecord& record) {
-  log_.warning("an endpoint was released: its sandbox is gone, and no DEL came",
-               {{"endpoint", record.attachment.to_string()}, {"network", record.network}});
-}
-
-void Agent::record_changed(const ipam::EndpointRecord& record) {
-  if (policies_) policies_->record_changed(record);
-}
-
-void Agent::record_gone(const ipam::AttachmentId& endpoint) {
-  if (policies_) policies_->record_gone(endpoint);
-}
-
-// Both parts of the kernel's state in turn: ports, then policies.
-void Agent::endpoint_changed(const ipam::AttachmentId& endpoint, Endpoints::Done done) {
-  endpoints_->changed(endpoint, [this, done = std::move(done)](const Status& status) {
-    if (!status || !policies_ || stopped_) return done(status);
-    policies_->when_in_force(done);
-  });
-}
-
-void Agent::borrowed_changed() {
-  // While they are listed for the first time there is nobody to tell.
-  if (endpoints_ != nullptr) advertised_changed();
-}
-
-void Agent::endpoint_problem(std::string_view what, std::string_view reason) {
-  log_.warning("endpoints", {{"cannot", what}, {"reason", reason}});
-}
-
-// What the policies report.
-
-void Agent::policies_read(const PolicyOutcome& outcome) {
-  if (!outcome.refused.empty()) {
-    for (const std::string& error : outcome.refused) log_.error("network policies", {{"error", error}});
-    log_.error("the network policies are refused; what was in force before still is",
-               {{"directory", config_.network_policies}});
-  } else if (outcome.is_on && outcome.in_force) {
-    log_.info("network policies are in force", {{"policies", outcome.policies}, {"sets", outcome.chains}});
-  } else if (!outcome.is_on && outcome.first) {
-    log_.info("no network policies: there is no such directory", {{"directory", config_.network_policies}});
-  }
-}
-
-void Agent::policy_problem(std::string_view reason) {
-  if (std::exchange(policy_problem_, reason) == reason) return;
-  log_.error("network policies", {{"reason", reason}});
-}
-
-// What the tracker of next hops reports.
-
-bgp::NextHopState Agent::next_hop_state(const IpAddress& next_hop) {
-  if (!tracker_) return {};
-  const bgp::NextHopState state = next_hop_state_of(tracker_->look(next_hop));
-  if (!state.reachable) log_next_hop(next_hop, false);
-  return state;
-}
-
-void Agent::next_hops_found(std::span<const IpAddress> next_hops, std::span<const netlink::Reach> found) {
-  std::unordered_map<IpAddress, bgp::NextHopState> before;
-  for (const bgp::NextHopRow& row : speaker_->next_hops()) before.emplace(row.address, row.state);
-  std::vector<bgp::NextHopRow> news;
-  for (std::size_t i = 0; i < next_hops.size(); ++i) {
-    const bgp::NextHopState state = next_hop_state_of(found[i]);
-    const auto known = before.find(next_hops[i]);
-    if (known == before.end() || known->second == state) continue;
-    news.push_back({next_hops[i], state});
-    if (known->second.reachable != state.reachable) log_next_hop(next_hops[i], state.reachable);
-  }
-  if (!news.empty()) speaker_->set_next_hops(news);
-}
-
-void Agent::log_next_hop(const IpAddress& next_hop, bool reachable) {
-  if (!problem_limiter_.allow(std::chrono::steady_clock::now())) return;
-  if (reachable) {
-    log_.info("there is a route to a next hop again", {{"next_hop", next_hop.to_string()}});
-  } else {
-    log_.warning("no route to a next hop; routes with it are not used", {{"next_hop", next_hop.to_string()}});
-  }
-}
-
-// What BFD reports.
-
-void Agent::path_changed(const bfd::SessionChange& change) {
-  if (stopped_) return;
-  const std::string peer = change.remote.to_string();
-  if (change.to == bfd::State::kUp) {
-    log_.info("BFD session is up", {{"peer", peer}});
-    dataplane_->next_hop_back(change.remote);
-  } else if (change.path_lost()) {
-    log_.warning("the path to the peer is lost", {{"peer", peer}, {"reason", format(change.diagnostic)}});
-    // First what takes one message; BGP then goes through the routes.
-    dataplane_->next_hop_lost(change.remote);
-    speaker_->path_lost(change.remote, change.remote_control_plane_independent);
-  } else if (change.from == bfd::State::kUp) {
-    log_.info("the peer has ended the BFD session", {{"peer", peer}});
-  }
-}
-
-// What the advertiser reports.
-
-void Agent::advertised_changed() {
-  if (!stopped_) speaker_->originate(own_prefixes(config_));
-}
-
-Status Agent::may_advertise(const Prefix& prefix) {
-  return check_claim(prefix, config_, *speaker_);
-}
-
-void Agent::lease_ended(const Lease& lease) {
-  log_.warning("a lease ended; its prefix is withdrawn",
-               {{"prefix", lease.prefix.to_string()}, {"owner", lease.owner}});
-}
-
-void Agent::service_health(const Prefix& prefix, std::string_view problem) {
-  if (problem.empty()) {
-    log_.info("a service is healthy; its prefix is announced", {{"prefix", prefix.to_string()}});
-  } else {
-    log_.warning("a service is not healthy; its prefix is not announced",
-                 {{"prefix", prefix.to_string()}, {"reason", problem}});
-  }
-}
-
-void Agent::advertiser_problem(std::string_view what, const Error& error) {
-  log_.warning("service prefixes", {{"cannot", what}, {"reason", error.message}});
-}
-
-// What the drainer reports.
-
-void Agent::drain_changed() {
-  if (stopped_) return;
-  speaker_->set_drain(drainer_->phase(), drainer_->reason());
-  switch (drainer_->phase()) {
-    case bgp::Drain::kNone: log_.info("this host is in service again"); break;
-    case bgp::Drain::kAnnounced:
-      log_.warning("this host is being drained; peers are asked to use other paths",
-                   {{"wait", drainer_->left().count()}, {"reason", drainer_->reason()}});
-      break;
-    case bgp::Drain::kWithdrawn: log_.warning("all routes are withdrawn"); break;
-    case bgp::Drain::kClosed:
-      log_.warning("this host is drained; there are no sessions until 'towpathctl undrain', or a boot",
-                   {{"reason", drainer_->reason()}});
-      break;
-  }
-}
-
-void Agent::drain_problem(std::string_view what, const Error& error) {
-  log_.warning("drain", {{"cannot", what}, {"reason", error.message}});
-}
-
-// What the speaker reports.
-
-void Agent::routes_changed(std::span<const bgp::RibDelta> changes) {
-  if (!config_.kernel.install) return;
-  for (const bgp::RibDelta& change : changes) {
-    if (change.best && change.best->discard) {
-      dataplane_->routes().want_blackhole(change.prefix);
-    } else if (change.best && change.best->peer != bgp::kLocalPeer) {
-      dataplane_->routes().want(change.prefix, next_hops(change));
-    } else {
-      dataplane_->routes().unwant(change.prefix);
-    }
-  }
-  schedule_apply();
-}
-
-void Agent::peer_state_changed(const bgp::PeerStateChange& change) {
-  using bgp::SessionState;
-  if (change.to == SessionState::kEstablished) {
-    last_end_.erase(std::string(change.peer));
-    log_.info("session is up", {{"peer", change.peer}});
-    // BFD that lost the path may not run with this peer any more.
-    const auto peer = std::ranges::find(config_.speaker.peers, change.peer, &bgp::PeerConfig::name);
-    if (peer != config_.speaker.peers.end()) dataplane_->next_hop_back(peer->address);
-  } else if (change.from == SessionState::kEstablished) {
-    log_.warning("session is down", {{"peer", change.peer}});
-  } else {
-    log_.debug("session state",
-               {{"peer", change.peer}, {"from", format(change.from)}, {"to", format(change.to)}});
-  }
-}
-
-void Agent::session_ended(std::string_view peer, std::string_view reason) {
-  // Attempts to reach a peer that is down fail every few seconds in the same words: one line is enough.
-  auto& last = last_end_[std::string(peer)];
-  const bool is_news = last != reason;
-  last = reason;
-  if (is_news) {
-    log_.warning("no session", {{"peer", peer}, {"reason", reason}});
-  } else {
-    log_.debug("no session", {{"peer", peer}, {"reason", reason}});
-  }
-}
-
-void Agent::message_problem(std::string_view peer, std::string_view problem) {
-  if (!problem_limiter_.allow(std::chrono::steady_clock::now())) return;
-  log_.warning("a message of the peer has an error", {{"peer", peer}, {"problem", problem}});
-}
-
-void Agent::connection_refused(const IpAddress& from, std::string_view reason) {
-  if (!refusal_limiter_.allow(std::chrono::steady_clock::now())) return;
-  log_.warning("connection refused", {{"from", from.to_string()}, {"reason", reason}});
-}
-
-void Agent::peer_in_sync(std::string_view peer) {
-  log_.info("peer has sent all its routes", {{"peer", peer}});
-}
-
-void Agent::speaker_in_sync() {
-  log_.info("the picture is complete; stale routes are removed");
-  dataplane_->routes().allow_deletes();
-  schedule_apply();
 }
 
 }  // namespace towpath::agent

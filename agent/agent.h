@@ -15,7 +15,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <map>
@@ -41,6 +40,7 @@
 #include "agent/policy/directory_watch.h"
 #include "agent/policy/policies.h"
 #include "agent/service/notifier.h"
+#include "agent/service/readable_watch.h"
 #include "towpath/base/clock.h"
 #include "towpath/bfd/service.h"
 #include "towpath/bgp/speaker.h"
@@ -92,12 +92,12 @@ class Agent final : private bgp::SpeakerObserver,
   void watch_kernel();
   void watch_rules();
   void watch_policy_rules();
+  void report_changed_rules(std::string_view table, std::uint32_t culprit);
   void watch_policy_files();
-  void wait_for_policy_files();
+  void policy_files_changed();
   void endpoint_changed(const ipam::AttachmentId& endpoint, Endpoints::Done done);
   void open_keeper();
-  void watch_host_sides();
-  void watch_sandboxes();
+  void watch_endpoints();
   void look_at_endpoints();
   void report_keeper(const Status& status);
   void schedule_tick();
@@ -156,20 +156,20 @@ class Agent final : private bgp::SpeakerObserver,
   ipam::StateStore store_;
   std::uint32_t route_port_ = 0;  // port id of the socket that writes routes
   std::optional<netlink::KernelMonitor> monitor_;
-  boost::asio::posix::stream_descriptor monitor_readable_;
+  ReadableWatch kernel_watch_;
   std::optional<netlink::RuleMonitor> rules_;
-  boost::asio::posix::stream_descriptor rules_readable_;
+  ReadableWatch rules_watch_;
   std::optional<netlink::RuleMonitor> policy_rules_;
-  boost::asio::posix::stream_descriptor policy_rules_readable_;
+  ReadableWatch policy_rules_watch_;
   std::optional<DirectoryWatch> policy_files_;
-  boost::asio::posix::stream_descriptor policy_files_readable_;
+  ReadableWatch policy_files_watch_;
   boost::asio::steady_timer policy_files_settle_;
   std::unique_ptr<Dataplane> dataplane_;
   std::unique_ptr<Policies> policies_;  // nothing: the kernel has no nf_tables
   std::unique_ptr<Endpoints> endpoints_;
   std::optional<EndpointKeeper> keeper_;
-  boost::asio::posix::stream_descriptor host_sides_readable_;
-  boost::asio::posix::stream_descriptor sandboxes_readable_;
+  ReadableWatch host_sides_watch_;
+  ReadableWatch sandboxes_watch_;
   std::unique_ptr<bgp::Speaker> speaker_;
   std::unique_ptr<NextHopTracker> tracker_;  // only where routes are installed
   std::unique_ptr<bfd::Service> bfd_;
