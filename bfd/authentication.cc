@@ -101,7 +101,7 @@ std::expected<void, PacketError> Authenticator::check(std::span<const std::byte>
   const std::uint8_t type = reader.u8();
   const std::uint8_t length = reader.u8();
   const std::uint8_t key_id = reader.u8();
-  if (!reader.ok() || length > section.size())
+  if (!reader.ok() || length < kPasswordAt || length > section.size())
     return std::unexpected("the authentication section is cut short");
   if (type != static_cast<std::uint8_t>(key_.type))
     return std::unexpected("another authentication type is in use here");

@@ -116,13 +116,14 @@ void write_icmp(MessageWriter& writer, const TrackedFlow& flow) {
   writer.end_nest(nest);
 }
 
-}  // namespace
-
-Result<std::vector<TrackedFlow>> dump_flows(NetlinkSocket& socket, AddressFamily family) {
+// `filter` writes what restricts the dump.
+template <class Filter>
+Result<std::vector<TrackedFlow>> dump(NetlinkSocket& socket, AddressFamily family, Filter filter) {
   std::vector<std::byte> request;
   MessageWriter writer(request);
   writer.begin(message_type(IPCTNL_MSG_CT_GET), NLM_F_REQUEST | NLM_F_DUMP, 0);
   writer.fixed(family_header(family));
+  filter(writer);
   writer.end();
   std::vector<TrackedFlow> flows;
   TOWPATH_TRY_STATUS(socket.dump(
@@ -134,29 +135,28 @@ Result<std::vector<TrackedFlow>> dump_flows(NetlinkSocket& socket, AddressFamily
   return flows;
 }
 
+}  // namespace
+
+Result<std::vector<TrackedFlow>> dump_flows(NetlinkSocket& socket, AddressFamily family) {
+  return dump(socket, family, [](MessageWriter&) {});
+}
+
 Result<std::vector<TrackedFlow>> dump_flows(NetlinkSocket& socket, AddressFamily family,
                                             std::uint8_t protocol, std::uint16_t destination_port) {
-  std::vector<std::byte> request;
-  MessageWriter writer(request);
-  writer.begin(message_type(IPCTNL_MSG_CT_GET), NLM_F_REQUEST | NLM_F_DUMP, 0);
-  writer.fixed(family_header(family));
-  const std::size_t tuple = writer.nest(CTA_TUPLE_ORIG | NLA_F_NESTED);
-  write_protocol(writer, protocol, {}, destination_port);
-  writer.end_nest(tuple);
-  const std::size_t filter = writer.nest(CTA_FILTER | NLA_F_NESTED);
-  writer.number(CTA_FILTER_ORIG_FLAGS, kFilterProtocol | kFilterDestinationPort);
-  writer.number(CTA_FILTER_REPLY_FLAGS, std::uint32_t{0});
-  writer.end_nest(filter);
-  writer.end();
-  std::vector<TrackedFlow> flows;
-  TOWPATH_TRY_STATUS(socket.dump(
-      request, "dump tracked flows", [&] { flows.clear(); },
-      [&](const MessageView& message) {
-        if (message.header.nlmsg_type != message_type(IPCTNL_MSG_CT_NEW)) return;
-        const auto flow = parse_flow(message);
-        if (flow && flow->protocol == protocol && flow->destination_port == destination_port)
-          flows.push_back(*flow);
-      }));
+  auto flows = dump(socket, family, [&](MessageWriter& writer) {
+    const std::size_t tuple = writer.nest(CTA_TUPLE_ORIG | NLA_F_NESTED);
+    write_protocol(writer, protocol, {}, destination_port);
+    writer.end_nest(tuple);
+    const std::size_t filter = writer.nest(CTA_FILTER | NLA_F_NESTED);
+    writer.number(CTA_FILTER_ORIG_FLAGS, kFilterProtocol | kFilterDestinationPort);
+    writer.number(CTA_FILTER_REPLY_FLAGS, std::uint32_t{0});
+    writer.end_nest(filter);
+  });
+  if (flows) {
+    std::erase_if(*flows, [&](const TrackedFlow& flow) {
+      return flow.protocol != protocol || flow.destination_port != destination_port;
+    });
+  }
   return flows;
 }
 

@@ -8,6 +8,7 @@
 
 #include "netlink/message_reader.h"
 #include "netlink/message_writer.h"
+#include "towpath/netlink/batch.h"
 
 namespace towpath::netlink {
 namespace {
@@ -156,6 +157,17 @@ std::string format(const Route& route) {
   if (route.key.metric != 0) text += fmt::format(" metric {}", route.key.metric);
   if (route.key.table != kMainTable) text += fmt::format(" table {}", route.key.table);
   return text;
+}
+
+bool is_local_address(NetlinkSocket& socket, const IpAddress& address) {
+  bool local = false;
+  Batch batch(socket);
+  batch.get_route(address);
+  const auto failures = batch.execute_all([&](const MessageView& reply) {
+    const auto route = parse_route(reply);
+    local = route && route->type == RouteType::kLocal;
+  });
+  return failures && failures->empty() && local;
 }
 
 }  // namespace towpath::netlink

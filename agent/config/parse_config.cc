@@ -1,9 +1,6 @@
 #include "agent/config/parse_config.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -15,8 +12,8 @@
 #include "agent/config/read_rules.h"
 #include "agent/config/scalars.h"
 #include "agent/config/yaml_reader.h"
+#include "towpath/base/read_file.h"
 #include "towpath/base/unicast_prefix.h"
-#include "towpath/base/unique_fd.h"
 
 namespace towpath::agent {
 namespace {
@@ -180,24 +177,6 @@ ConfigErrors whole_file(const std::string& file, std::string_view reason) {
   return {fmt::format("{}: {}", file, reason)};
 }
 
-Result<std::string> read_file(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return fail_errno(errno, "open");
-  struct stat info{};
-  if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, "stat");
-  if (!S_ISREG(info.st_mode)) return fail(ErrorKind::kInvalid, "is not a regular file");
-  std::string text;
-  char buffer[16384];
-  for (;;) {
-    const ssize_t count = ::read(fd.get(), buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, "read");
-    if (count == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(count));
-    if (text.size() > kLargestFile) return fail(ErrorKind::kInvalid, "is larger than 16 MiB");
-  }
-}
-
 }  // namespace
 
 std::expected<AgentConfig, ConfigErrors> parse_config(const std::string& text, const std::string& file) {
@@ -221,7 +200,7 @@ std::expected<AgentConfig, ConfigErrors> parse_config(const std::string& text, c
 }
 
 std::expected<AgentConfig, ConfigErrors> load_config(const std::string& path) {
-  const auto text = read_file(path);
+  const auto text = read_file(path, kLargestFile);
   if (!text) return std::unexpected(whole_file(path, text.error().message));
   auto config = parse_config(*text, path);
   if (config) read_keys(*config);

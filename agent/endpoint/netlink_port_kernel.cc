@@ -50,20 +50,10 @@ void NetlinkPortKernel::forget_flows_elsewhere(const PortKey& key, const PortTar
   for (const TrackedFlow& flow : *flows) {
     if (flow.reply_source == target.address && flow.reply_source_port == target.port) continue;
     // Flows that only pass this host, to the same port of another one, are none of ours.
-    const bool is_for_key = key.host_ip ? flow.destination == *key.host_ip : is_of_host(flow.destination);
+    const bool is_for_key =
+        key.host_ip ? flow.destination == *key.host_ip : netlink::is_local_address(route_, flow.destination);
     if (is_for_key) static_cast<void>(netlink::forget_flow(netfilter_, flow));
   }
-}
-
-bool NetlinkPortKernel::is_of_host(const IpAddress& address) {
-  bool local = false;
-  netlink::Batch batch(route_);
-  batch.get_route(address);
-  const auto failures = batch.execute_all([&](const netlink::MessageView& reply) {
-    const auto route = netlink::parse_route(reply);
-    local = route && route->type == netlink::RouteType::kLocal;
-  });
-  return failures && local;
 }
 
 }  // namespace towpath::agent

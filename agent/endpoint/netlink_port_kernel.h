@@ -27,7 +27,6 @@ class NetlinkPortKernel final : public PortKernel {
   NetlinkPortKernel(netlink::PortMaps maps, netlink::NetlinkSocket netfilter, netlink::NetlinkSocket route)
       : maps_(std::move(maps)), netfilter_(std::move(netfilter)), route_(std::move(route)) {}
   void forget_flows_elsewhere(const netlink::PortKey& key, const netlink::PortTarget& target);
-  bool is_of_host(const IpAddress& address);
 
   netlink::PortMaps maps_;
   netlink::NetlinkSocket netfilter_;

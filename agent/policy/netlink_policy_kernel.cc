@@ -24,7 +24,7 @@ Result<std::vector<TrackedFlow>> NetlinkPolicyKernel::flows() {
   std::unordered_map<IpAddress, bool> known;
   const auto is_host = [&](const IpAddress& address) {
     const auto [entry, is_new] = known.try_emplace(address);
-    if (is_new) entry->second = is_of_host(address);
+    if (is_new) entry->second = netlink::is_local_address(route_, address);
     return entry->second;
   };
   std::vector<TrackedFlow> all;
@@ -35,17 +35,6 @@ Result<std::vector<TrackedFlow>> NetlinkPolicyKernel::flows() {
     all.insert(all.end(), flows.begin(), flows.end());
   }
   return all;
-}
-
-bool NetlinkPolicyKernel::is_of_host(const IpAddress& address) {
-  bool local = false;
-  netlink::Batch batch(route_);
-  batch.get_route(address);
-  const auto failures = batch.execute_all([&](const netlink::MessageView& reply) {
-    const auto route = netlink::parse_route(reply);
-    local = route && route->type == netlink::RouteType::kLocal;
-  });
-  return failures && local;
 }
 
 }  // namespace towpath::agent

@@ -29,7 +29,6 @@ class NetlinkPolicyKernel final : public PolicyKernel {
   NetlinkPolicyKernel(netlink::PolicyTable table, netlink::NetlinkSocket netfilter,
                       netlink::NetlinkSocket route)
       : table_(std::move(table)), netfilter_(std::move(netfilter)), route_(std::move(route)) {}
-  bool is_of_host(const IpAddress& address);
 
   netlink::PolicyTable table_;
   netlink::NetlinkSocket netfilter_;

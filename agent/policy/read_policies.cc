@@ -1,18 +1,14 @@
 #include "agent/policy/read_policies.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <optional>
 
 #include "agent/config/yaml_reader.h"
 #include "agent/policy/read_policy.h"
-#include "towpath/base/unique_fd.h"
+#include "towpath/base/read_file.h"
 
 namespace towpath::agent {
 namespace {
@@ -75,24 +71,6 @@ class SetReader {
   std::map<std::string, std::string> places_;
 };
 
-Result<std::string> read_file(const std::string& path, std::size_t room) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return fail_errno(errno, "open");
-  struct stat info{};
-  if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, "stat");
-  if (!S_ISREG(info.st_mode)) return fail(ErrorKind::kInvalid, "is not a regular file");
-  std::string text;
-  char buffer[16384];
-  for (;;) {
-    const ssize_t count = ::read(fd.get(), buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, "read");
-    if (count == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(count));
-    if (text.size() > room) return fail(ErrorKind::kInvalid, "the policies are larger than 64 MiB");
-  }
-}
-
 bool is_policy_file(const std::filesystem::directory_entry& entry) {
   const std::string name = entry.path().filename();
   std::error_code ignored;
@@ -138,7 +116,10 @@ std::expected<std::optional<policy::PolicySet>, PolicyErrors> load_policies(cons
   for (const std::string& path : paths) {
     auto text = read_file(path, room);
     if (!text) {
-      errors.push_back(fmt::format("{}: {}", path, text.error().message));
+      const bool is_too_much = text.error().kind == ErrorKind::kExhausted;
+      errors.push_back(
+          fmt::format("{}: {}", path,
+                      is_too_much ? "with it the policies are larger than 64 MiB" : text.error().message));
       continue;
     }
     if (text->empty()) {

@@ -203,17 +203,6 @@ Status settle_carrier(netlink::NetlinkSocket& socket, IfIndex device) {
   return {};
 }
 
-bool is_local(netlink::NetlinkSocket& socket, const IpAddress& address) {
-  bool local = false;
-  netlink::Batch batch(socket);
-  batch.get_route(address);
-  const auto failures = batch.execute_all([&](const netlink::MessageView& reply) {
-    const auto route = netlink::parse_route(reply);
-    local = route && route->type == netlink::RouteType::kLocal;
-  });
-  return failures && failures->empty() && local;
-}
-
 // The kernel gets an IPv6 address ready in a work queue, also one without duplicate address detection, and a
 // packet that comes before is for nobody. Nearly always it is done by now. A busy machine gets a moment; then
 // ADD goes on, because at worst the first packet is lost.
@@ -222,7 +211,7 @@ void settle_ipv6_addresses(netlink::NetlinkSocket& inside, const EndpointPlan& p
   constexpr std::chrono::microseconds kPause{100};
   for (const IpAddress& address : plan.addresses) {
     if (address.family() != AddressFamily::kIpv6) continue;
-    for (int attempt = 1; !is_local(inside, address) && attempt < kAttempts; ++attempt) {
+    for (int attempt = 1; !netlink::is_local_address(inside, address) && attempt < kAttempts; ++attempt) {
       std::this_thread::sleep_for(kPause);
     }
   }

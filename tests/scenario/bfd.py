@@ -20,6 +20,20 @@ def watched(bfd=BFD, **more):
     return {"hold_time": HOLD_TIME, "bfd": dict(bfd), **more}
 
 
+def peer_with_bird(host, bird):
+    """A session in each family, watched by BFD; what BIRD's configuration has to say of them."""
+    neighbours = []
+    for version, ours, theirs in ((4, host.ipv4, bird.ipv4), (6, host.ipv6, bird.ipv6)):
+        host.config["peers"].append({"name": f"bird{version}", "address": theirs, "as": 64512,
+                                     "families": [f"ipv{version}"], **watched(BFD_PATIENT)})
+        neighbours.append(f"""protocol bgp agent{version} {{
+            local {theirs} as 64512; neighbor {ours} as 64512; direct; hold time {HOLD_TIME}; bfd graceful;
+            connect delay time 1; connect retry time 1; error wait time 1, 2; graceful restart yes;
+            ipv{version} {{ import all; export all; }};
+        }}""")
+    return neighbours
+
+
 class Bfd(unittest.TestCase):
     def setUp(self):
         self.lab = Lab()
@@ -87,15 +101,7 @@ class Bfd(unittest.TestCase):
         a = self.lab.add_host("host-a")
         bird = self.lab.add_bird("bird", 60, 64512)
         a.config["pools"] = ["10.0.0.0/8", "fd00::/8"]
-        neighbours = []
-        for version, ours, theirs in ((4, a.ipv4, bird.ipv4), (6, a.ipv6, bird.ipv6)):
-            a.config["peers"].append({"name": f"bird{version}", "address": theirs, "as": 64512,
-                                      "families": [f"ipv{version}"], **watched(BFD_PATIENT)})
-            neighbours.append(f"""protocol bgp agent{version} {{
-                local {theirs} as 64512; neighbor {ours} as 64512; direct; hold time {HOLD_TIME}; bfd graceful;
-                connect delay time 1; connect retry time 1; error wait time 1, 2; graceful restart yes;
-                ipv{version} {{ import all; export all; }};
-            }}""")
+        neighbours = peer_with_bird(a, bird)
         bird.configure("""protocol bfd { interface "*" { interval 300 ms; multiplier 5; }; }
             protocol static { ipv4; route 10.99.0.0/24 blackhole; }
             protocol static { ipv6; route fd00:99::/64 blackhole; }
@@ -129,15 +135,7 @@ class Bfd(unittest.TestCase):
         a = self.lab.add_host("host-a")
         bird = self.lab.add_bird("bird", 60, 64512)
         key = a.directory / "bfd.key"
-        neighbours = []
-        for version, ours, theirs in ((4, a.ipv4, bird.ipv4), (6, a.ipv6, bird.ipv6)):
-            a.config["peers"].append({"name": f"bird{version}", "address": theirs, "as": 64512,
-                                      "families": [f"ipv{version}"], **watched(BFD_PATIENT)})
-            neighbours.append(f"""protocol bgp agent{version} {{
-                local {theirs} as 64512; neighbor {ours} as 64512; direct; hold time {HOLD_TIME}; bfd graceful;
-                connect delay time 1; connect retry time 1; error wait time 1, 2; graceful restart yes;
-                ipv{version} {{ import all; export all; }};
-            }}""")
+        neighbours = peer_with_bird(a, bird)
 
         def configure_bird(authentication, password):
             bird.configure("""protocol bfd { interface "*" { interval 300 ms; multiplier 5;

@@ -94,4 +94,7 @@ Result<std::vector<Route>> dump_routes(NetlinkSocket& socket, AddressFamily fami
 // "10.64.2.0/26 via 192.0.2.2 ifindex 3 metric 32"
 std::string format(const Route& route);
 
+// Whether the kernel delivers packets to this address here. False also where it cannot say.
+bool is_local_address(NetlinkSocket& socket, const IpAddress& address);
+
 }  // namespace towpath::netlink

@@ -150,6 +150,22 @@ TEST(BfdAuthenticationTest, ASectionThatIsCutShortIsRefused) {
   }
 }
 
+// Auth Len says less, or more, than there is.
+TEST(BfdAuthenticationTest, ALengthThatLiesIsRefused) {
+  for (int number = 1; number <= 5; ++number) {
+    const AuthenticationType type{static_cast<std::uint8_t>(number)};
+    Authenticator sender(key(type), 1);
+    const auto whole = signed_by(sender);
+    for (unsigned length = 0; length < 256; ++length) {
+      if (length == whole.size() - kControlPacketSize) continue;
+      auto lying = whole;
+      lying[kControlPacketSize + 1] = static_cast<std::byte>(length);
+      Authenticator receiver(key(type), 1);
+      EXPECT_NE(refusal(receiver, lying), "") << number << ' ' << length;
+    }
+  }
+}
+
 TEST(BfdAuthenticationTest, MeticulousNumbersGrowWithEachPacketOthersWithEachNews) {
   for (const AuthenticationType type : kHashed) {
     Authenticator sender(key(type), 100);
