@@ -12,23 +12,21 @@
 // the owner's thread.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <thread>
-#include <variant>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "agent/dataplane/route_kernel.h"
+#include "agent/worker/job_thread.h"
 
 namespace towpath::agent {
 
 class KernelWriter {
  public:
-  using Task = std::move_only_function<void()>;
+  using Task = JobThread::Job;
   using Post = std::function<void(Task)>;
   // The writes come back with their outcome.
   using OnWritten = std::move_only_function<void(std::vector<RouteWrite>, WriteOutcome)>;
@@ -36,10 +34,8 @@ class KernelWriter {
   using OnTended = std::move_only_function<void(Result<NextHopReport>)>;
   using OnReached = std::move_only_function<void(Result<std::vector<netlink::Reach>>)>;
 
-  KernelWriter(std::unique_ptr<RouteKernel> kernel, Post post);
-  KernelWriter(const KernelWriter&) = delete;
-  KernelWriter& operator=(const KernelWriter&) = delete;
-  ~KernelWriter();
+  KernelWriter(std::unique_ptr<RouteKernel> kernel, Post post)
+      : kernel_(std::move(kernel)), post_(std::move(post)) {}
 
   void write(std::vector<RouteWrite> writes, OnWritten on_written);
   void dump(OnDumped on_dumped);
@@ -49,45 +45,12 @@ class KernelWriter {
   void lose(std::vector<IpAddress> lost);
 
   // Jobs not begun yet.
-  std::size_t queued() const;
+  std::size_t queued() const { return thread_.queued(); }
 
  private:
-  struct Write {
-    std::vector<RouteWrite> writes;
-    OnWritten on_written;
-  };
-  struct Dump {
-    OnDumped on_dumped;
-  };
-  struct Tend {
-    std::optional<std::vector<ForwardingPtr>> in_use;
-    OnTended on_tended;
-  };
-  struct Find {
-    std::vector<IpAddress> addresses;
-    OnReached on_reached;
-  };
-  struct Lose {
-    std::vector<IpAddress> lost;
-  };
-  using Job = std::variant<Write, Dump, Tend, Find, Lose>;
-
-  void push(Job job);
-  void run();
-  void execute(Write job);
-  void execute(Dump job);
-  void execute(Tend job);
-  void execute(Find job);
-  void execute(Lose job);
-
   std::unique_ptr<RouteKernel> kernel_;
   Post post_;
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Job> jobs_;    // guarded by mutex_
-  std::deque<Job> urgent_;  // guarded by mutex_
-  bool stop_ = false;       // guarded by mutex_
-  std::thread thread_;
+  JobThread thread_;
 };
 
 }  // namespace towpath::agent

@@ -9,29 +9,25 @@
 // or must have let the loop end. Threading: all calls from the owner's thread.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <thread>
+#include <utility>
 
 #include "agent/endpoint/port_kernel.h"
+#include "agent/worker/job_thread.h"
 
 namespace towpath::agent {
 
 class PortWriter {
  public:
-  using Task = std::move_only_function<void()>;
+  using Task = JobThread::Job;
   using Post = std::function<void(Task)>;
   using OnChanged = std::move_only_function<void(netlink::PortChange, Status)>;
   using OnAdopted = std::move_only_function<void(Result<netlink::PortState>)>;
   using OnRepaired = std::move_only_function<void(Status, Result<netlink::PortState>)>;
 
-  PortWriter(std::unique_ptr<PortKernel> kernel, Post post);
-  PortWriter(const PortWriter&) = delete;
-  PortWriter& operator=(const PortWriter&) = delete;
-  ~PortWriter();
+  PortWriter(std::unique_ptr<PortKernel> kernel, Post post)
+      : kernel_(std::move(kernel)), post_(std::move(post)) {}
 
   void change(netlink::PortChange change, OnChanged on_changed);
   void adopt(OnAdopted on_adopted);
@@ -39,16 +35,9 @@ class PortWriter {
   void repair(OnRepaired on_repaired);
 
  private:
-  void push(Task job);
-  void run();
-
   std::unique_ptr<PortKernel> kernel_;
   Post post_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Task> jobs_;  // guarded by mutex_
-  bool stop_ = false;      // guarded by mutex_
-  std::thread thread_;
+  JobThread thread_;
 };
 
 }  // namespace towpath::agent
